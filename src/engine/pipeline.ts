@@ -1,0 +1,438 @@
+// Hot path: no allocation after start.
+// The table of contents of gyr: what happens to a market event, to a prediction and to an execution, in three straight
+// functions. Sim, paper, live, backtest and replay differ only in which Feed, Gateway and Clock are wired to it.
+//
+//   onMarketEvent   prices -> bars -> features -> prediction
+//   onPrediction    signal -> filters -> sizing -> risk -> intent recorded -> sent
+//   onExecution     order state -> ledger -> exposure -> journal
+//
+// One thread owns everything here. Socket callbacks only fill the two rings; `drain` empties them at the engine's own pace.
+
+import { BAR_CLOSED, type BarBuilder } from "../bars/bar-builder.ts";
+import { monotonicNs } from "../core/clock.ts";
+import { assert } from "../core/assert.ts";
+import {
+  FEATURE_CLOSE_LOCATION,
+  FEATURE_LOG_RETURN_20,
+  FEATURE_LOG_RETURN_5,
+  FEATURE_MACD_HISTOGRAM,
+  FEATURE_RSI_14,
+  FEATURE_VOLUME_IMBALANCE_20,
+  FEATURE_VWAP_DEVIATION,
+} from "../features/catalogue.ts";
+import type { FeatureEngine } from "../features/feature-engine.ts";
+import {
+  EXECUTION_CANCELED,
+  EXECUTION_EXPIRED,
+  EXECUTION_FILL,
+  EXECUTION_REJECTED,
+  type ExecutionRing,
+  GATEWAY_OK,
+  type Gateway,
+} from "../gateway/gateway.ts";
+import {
+  ENGINE_OK,
+  FEATURE_COUNT,
+  type InferenceEngine,
+  OUTPUT_BUY_PROB,
+  OUTPUT_HOLD_PROB,
+  OUTPUT_MOMENTUM,
+  OUTPUT_SELL_PROB,
+  OUTPUT_STRIDE,
+  OUTPUT_VOLATILITY,
+} from "../inference/engine.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import {
+  MARKET_EVENT_MINUTE_BAR,
+  MARKET_EVENT_QUOTE,
+  MARKET_EVENT_TRADE,
+  type MarketEventRing,
+} from "../market/events.ts";
+import { INSTRUMENT_CAPACITY, type Instruments } from "../market/instruments.ts";
+import {
+  isTerminal,
+  ORDER_ROLE_ENTRY,
+  ORDER_TYPE_MARKET,
+  type OrderTable,
+  SIDE_BUY,
+  SIDE_SELL,
+} from "../market/orders.ts";
+import type { Prices } from "../market/prices.ts";
+import { DENIALS, DENIED_OK, denialIndex } from "../risk/denials.ts";
+import type { EntryChecks } from "../risk/entry-checks.ts";
+import type { Exposure } from "../risk/exposure.ts";
+import type { PositionSizer } from "../sizing/position-sizer.ts";
+import type { Bracket } from "../strategy/bracket.ts";
+import { cnnSignal } from "../strategy/cnn-rule.ts";
+import {
+  consistencyFilter,
+  FILTER_COOLING_DOWN,
+  FILTER_PASS,
+  FILTER_SHORTS_OFF,
+  FILTERS,
+  timingFilter,
+  vixGate,
+} from "../strategy/filters.ts";
+import { momentumSignal } from "../strategy/momentum-rule.ts";
+import type { Signal } from "../strategy/signal.ts";
+import type { Latencies } from "./latencies.ts";
+import type { EngineJournal } from "./ports.ts";
+import type { Flattener } from "./flattener.ts";
+
+export interface StrategyParams {
+  readonly signal: "momentum" | "cnn";
+  readonly allowShort: boolean;
+  readonly momentumEntryMin: number;
+  readonly cnnProbMin: number;
+  readonly consistencyBars: number;
+  readonly consistencyFracMin: number;
+  readonly timingExtensionMaxAtr: number;
+  readonly timingCloseLocationMin: number;
+  readonly timingSpreadMaxBps: number;
+  readonly vixBlockAbove: number;
+  readonly cooldownUs: number;
+  readonly stopAtr: number;
+  readonly stopMinBps: number;
+  readonly rewardRisk: number;
+}
+
+/** Everything the pipeline works on; made once by the wiring. */
+export interface PipelineParts {
+  readonly instruments: Instruments;
+  readonly prices: Prices;
+  readonly events: MarketEventRing;
+  readonly executions: ExecutionRing;
+  readonly orders: OrderTable;
+  readonly bars: BarBuilder;
+  readonly features: FeatureEngine;
+  readonly inference: InferenceEngine;
+  readonly fallback: InferenceEngine;
+  readonly signal: Signal;
+  readonly bracket: Bracket;
+  readonly sizer: PositionSizer;
+  readonly checks: EntryChecks;
+  readonly exposure: Exposure;
+  readonly ledger: Ledger;
+  readonly gateway: Gateway;
+  readonly journal: EngineJournal;
+  readonly flattener: Flattener;
+  readonly latencies: Latencies;
+  /** Bars come from trades, or from the venue's minute aggregates. */
+  readonly isBarsFromTrades: boolean;
+  /** Fees of a fill, ticks. */
+  readonly feeTicks: (side: number, qty: number, notionalTicks: number) => number;
+}
+
+const GATEWAY_BACK_PRESSURED_DENIAL = denialIndex("GATEWAY_BACK_PRESSURED");
+const ORDER_TABLE_FULL = denialIndex("ORDER_TABLE_FULL");
+const JOURNAL_UNAVAILABLE = denialIndex("JOURNAL_UNAVAILABLE");
+const PRICE_UNKNOWN = denialIndex("PRICE_UNKNOWN");
+
+export class Pipeline {
+  /** Events, closed bars, predictions, signals and orders since start. */
+  eventCount = 0;
+  barCount = 0;
+  predictionCount = 0;
+  inferenceFailures = 0;
+  signalCount = 0;
+  orderCount = 0;
+  fillCount = 0;
+  /** (denial) and (filter) counts. */
+  readonly denialCounts = new Float64Array(DENIALS.length);
+  readonly filterCounts = new Float64Array(FILTERS.length);
+  /** VIX, percent a year. Written by the wiring; NaN blocks entries. */
+  vix = Number.NaN;
+  /** New York day number of the bars now closing. Written by the wiring at the start of a day. */
+  dayNumber = 0;
+  /** Capital of the day: the smaller of the account's cash and buying power at its start, ticks. Written by the wiring. */
+  capitalTicks = 0;
+  /** (instrument) market time of the last exit, epoch us; 0 none. */
+  readonly #tsExitUs = new Float64Array(INSTRUMENT_CAPACITY);
+  readonly #p: PipelineParts;
+  readonly #s: StrategyParams;
+  readonly #offset = new Int32Array(1);
+  readonly #outputs: Float32Array;
+  /** Monotonic ns when the frame of the event in work was received; when the stage before ended. */
+  #tsTickNs = 0;
+  #tsStageNs = 0;
+
+  constructor(parts: PipelineParts, strategy: StrategyParams) {
+    this.#p = parts;
+    this.#s = strategy;
+    this.#outputs = new Float32Array(OUTPUT_STRIDE);
+  }
+
+  /**
+   * Empties both rings, executions first: what the broker says is known before new prices are acted on.
+   *
+   * @param nowUs market time
+   * @returns rows worked on
+   */
+  drain(nowUs: number): number {
+    const work = this.drainExecutions(nowUs);
+    const { events } = this.#p;
+    const count = events.head - events.tail;
+    while (events.tail < events.head) {
+      this.#onMarketEvent(events.tail & events.mask, nowUs);
+      events.tail += 1;
+    }
+    this.eventCount += count;
+    return work + count;
+  }
+
+  drainExecutions(nowUs: number): number {
+    const { executions } = this.#p;
+    const count = executions.head - executions.tail;
+    while (executions.tail < executions.head) {
+      this.#onExecution(executions.tail & executions.mask, nowUs);
+      executions.tail += 1;
+    }
+    return count;
+  }
+
+  /** Closes bars whose interval has ended without a later trade. Called when market time moves on. */
+  onTime(nowUs: number): void {
+    const { bars } = this.#p;
+    const count = bars.closeDue(nowUs);
+    if (count === 0) return;
+    this.#tsTickNs = monotonicNs();
+    for (let i = 0; i < count; i++) {
+      this.#tsStageNs = monotonicNs();
+      this.#onBarClosed(bars.closedSlots[i]!, nowUs);
+    }
+  }
+
+  /** Market event in, possibly order out. */
+  #onMarketEvent(index: number, nowUs: number): void {
+    const { events, prices, bars, latencies } = this.#p;
+    const slot = events.slot[index]!;
+    const tsVenueUs = events.tsVenueUs[index]!;
+    const kind = events.kind[index]!;
+    if (kind === MARKET_EVENT_QUOTE) {
+      prices.applyQuote(slot, events.bidPx[index]!, events.askPx[index]!, tsVenueUs);
+      return;
+    }
+    if (kind === MARKET_EVENT_TRADE) {
+      prices.applyTrade(slot, events.px[index]!, tsVenueUs);
+      if (!this.#p.isBarsFromTrades) return;
+      const startNs = monotonicNs();
+      const code = bars.applyTrade(slot, events.px[index]!, events.qty[index]!, tsVenueUs);
+      if (code !== BAR_CLOSED) return;
+      this.#tsTickNs = events.tsRecvNs[index]!;
+      this.#tsStageNs = monotonicNs();
+      latencies.received.record(startNs - this.#tsTickNs);
+      latencies.bars.record(this.#tsStageNs - startNs);
+      this.#onBarClosed(slot, nowUs);
+      return;
+    }
+    if (kind === MARKET_EVENT_MINUTE_BAR) {
+      const code = bars.applyAggregate(
+        slot,
+        tsVenueUs,
+        events.bidPx[index]!,
+        events.askPx[index]!,
+        events.bidLots[index]!,
+        events.px[index]!,
+        events.qty[index]!,
+        events.askLots[index]!,
+      );
+      if (code !== BAR_CLOSED) return;
+      prices.applyTrade(slot, events.px[index]!, tsVenueUs);
+      this.#tsTickNs = events.tsRecvNs[index]!;
+      this.#tsStageNs = monotonicNs();
+      this.#onBarClosed(slot, nowUs);
+    }
+  }
+
+  /** The bar in `bars.closed*` is final: a feature row, then a prediction. */
+  #onBarClosed(slot: number, nowUs: number): void {
+    const { bars, features, inference, fallback, latencies } = this.#p;
+    features.closeBar(
+      slot,
+      bars.closedOpenPx[slot]!,
+      bars.closedHighPx[slot]!,
+      bars.closedLowPx[slot]!,
+      bars.closedClosePx[slot]!,
+      bars.closedVolume[slot]!,
+      bars.closedTurnoverUsd[slot]!,
+      bars.closedStartUs[slot]!,
+      this.dayNumber,
+    );
+    this.barCount += 1;
+    const featuresNs = monotonicNs();
+    latencies.features.record(featuresNs - this.#tsStageNs);
+    this.#tsStageNs = featuresNs;
+    if (!features.isReady(slot)) return;
+
+    this.#offset[0] = features.windowOffset(slot);
+    let code = inference.predict(features.windows, this.#offset, 1, this.#outputs);
+    if (code !== ENGINE_OK) {
+      this.inferenceFailures += 1;
+      code = fallback.predict(features.windows, this.#offset, 1, this.#outputs);
+    }
+    assert(code === ENGINE_OK, "the fallback engine always answers");
+    const inferenceNs = monotonicNs();
+    latencies.inference.record(inferenceNs - this.#tsStageNs);
+    this.#tsStageNs = inferenceNs;
+    this.predictionCount += 1;
+    this.#onPrediction(slot, nowUs);
+  }
+
+  /** Prediction in, possibly order out. */
+  #onPrediction(slot: number, nowUs: number): void {
+    const out = this.#outputs;
+    this.#p.journal.prediction(
+      nowUs,
+      slot,
+      out[OUTPUT_SELL_PROB]!,
+      out[OUTPUT_HOLD_PROB]!,
+      out[OUTPUT_BUY_PROB]!,
+      out[OUTPUT_VOLATILITY]!,
+      out[OUTPUT_MOMENTUM]!,
+    );
+    this.#decide(slot);
+    const { signal, journal } = this.#p;
+    if (signal.direction === 0) return;
+    this.signalCount += 1;
+
+    const filter = this.#filter(slot, nowUs);
+    this.filterCounts[filter]! += 1;
+    if (filter !== FILTER_PASS) {
+      journal.filtered(nowUs, slot, filter);
+      return;
+    }
+    const denial = this.#enter(slot, nowUs);
+    this.denialCounts[denial]! += 1;
+    if (denial !== DENIED_OK) journal.denial(nowUs, slot, denial);
+  }
+
+  /** Leaves the signal of the configured rule in `signal`. */
+  #decide(slot: number): void {
+    const { features, signal } = this.#p;
+    if (this.#s.signal === "cnn") {
+      cnnSignal(this.#outputs, 0, this.#s.cnnProbMin, signal);
+      return;
+    }
+    const row = slot * FEATURE_COUNT;
+    const f = features.lastRow;
+    momentumSignal(
+      f[row + FEATURE_LOG_RETURN_5]!,
+      f[row + FEATURE_LOG_RETURN_20]!,
+      features.volPerBar(slot),
+      f[row + FEATURE_MACD_HISTOGRAM]!,
+      f[row + FEATURE_RSI_14]!,
+      f[row + FEATURE_VWAP_DEVIATION]!,
+      f[row + FEATURE_VOLUME_IMBALANCE_20]!,
+      this.#s.momentumEntryMin,
+      signal,
+    );
+  }
+
+  /** @returns FILTER_PASS or the first filter that stops the signal. */
+  #filter(slot: number, nowUs: number): number {
+    const { features, prices, signal } = this.#p;
+    const s = this.#s;
+    const { direction } = signal;
+    if (direction < 0 && !s.allowShort) return FILTER_SHORTS_OFF;
+    const vix = vixGate(this.vix, s.vixBlockAbove);
+    if (vix !== FILTER_PASS) return vix;
+    if (nowUs - this.#tsExitUs[slot]! < s.cooldownUs) return FILTER_COOLING_DOWN;
+    let agreeing = 0;
+    for (let bars = 0; bars < s.consistencyBars; bars++) {
+      if (features.barLogReturn(slot, bars) * direction > 0) agreeing += 1;
+    }
+    const consistency = consistencyFilter(agreeing, s.consistencyBars, s.consistencyFracMin);
+    if (consistency !== FILTER_PASS) return consistency;
+    return timingFilter(
+      direction,
+      features.closePx(slot),
+      features.vwapPx(slot),
+      features.atrPx(slot),
+      features.lastRow[slot * FEATURE_COUNT + FEATURE_CLOSE_LOCATION]!,
+      prices.spreadBps(slot),
+      s.timingExtensionMaxAtr,
+      s.timingCloseLocationMin,
+      s.timingSpreadMaxBps,
+    );
+  }
+
+  /** Sizes, checks, records and sends an entry. @returns DENIED_OK or the index of a denial. */
+  #enter(slot: number, nowUs: number): number {
+    const { checks, features, ledger, prices, exposure, sizer, signal, bracket, latencies } = this.#p;
+    const side = signal.direction > 0 ? SIDE_BUY : SIDE_SELL;
+    const early = checks.beforeSizing(
+      slot,
+      side,
+      nowUs,
+      features.isReady(slot),
+      features.oldestBarStartUs(slot),
+      ledger.positionQty[slot]!,
+    );
+    if (early !== DENIED_OK) return early;
+
+    const pxTicks = prices.expectedPxTicks(slot, side);
+    const buyingPowerTicks = this.capitalTicks - ledger.costTotalTicks;
+    const freeTicks = buyingPowerTicks - exposure.reservedTotalTicks;
+    const qty = sizer.qty(slot, signal.strength, signal.confidence, this.vix, pxTicks, freeTicks);
+    const decisionNs = monotonicNs();
+    latencies.decision.record(decisionNs - this.#tsStageNs);
+
+    const late = checks.afterSizing(qty, pxTicks, ledger.positionCount, ledger.costTotalTicks, buyingPowerTicks);
+    if (late !== DENIED_OK) return late;
+    const s = this.#s;
+    if (!bracket.place(side, pxTicks, features.atrPx(slot), s.stopAtr, s.stopMinBps, s.rewardRisk)) return PRICE_UNKNOWN;
+    return this.#send(slot, side, qty, pxTicks, nowUs, decisionNs);
+  }
+
+  #send(slot: number, side: number, qty: number, pxTicks: number, nowUs: number, decisionNs: number): number {
+    const { orders, bracket, journal, gateway, exposure, latencies } = this.#p;
+    if (!journal.isHealthy) return JOURNAL_UNAVAILABLE;
+    const row = orders.open(slot, side, ORDER_ROLE_ENTRY, qty);
+    if (row < 0) return ORDER_TABLE_FULL;
+    orders.type[row] = ORDER_TYPE_MARKET;
+    orders.bracketStopPxTicks[row] = bracket.stopPxTicks;
+    orders.bracketTargetPxTicks[row] = bracket.targetPxTicks;
+    orders.tsIntentUs[row] = nowUs;
+    orders.tsTickNs[row] = this.#tsTickNs;
+    if (!journal.intent(nowUs, row)) return JOURNAL_UNAVAILABLE;
+    const riskNs = monotonicNs();
+    latencies.risk.record(riskNs - decisionNs);
+    if (gateway.submit(row) !== GATEWAY_OK) return GATEWAY_BACK_PRESSURED_DENIAL;
+    const sentNs = monotonicNs();
+    latencies.sent.record(sentNs - riskNs);
+    latencies.tickToOrder.record(sentNs - this.#tsTickNs);
+    exposure.open(slot, row, qty, pxTicks);
+    this.orderCount += 1;
+    return DENIED_OK;
+  }
+
+  /** Execution in: ledger, exposure, journal; then the flattener, which may be waiting for it. */
+  #onExecution(index: number, nowUs: number): void {
+    const { executions, orders, ledger, exposure, journal, flattener } = this.#p;
+    const row = executions.row[index]!;
+    const kind = executions.kind[index]!;
+    const slot = orders.slot[row]!;
+    if (kind === EXECUTION_FILL) this.#onFill(index, row, slot);
+    journal.orderStatus(executions.tsVenueUs[index]!, row, orders.status[row]!);
+    const hasEnded =
+      kind === EXECUTION_CANCELED || kind === EXECUTION_REJECTED || kind === EXECUTION_EXPIRED || isTerminal(orders.status[row]!);
+    if (hasEnded && exposure.entryRow[slot] === row) exposure.close(slot);
+    if (ledger.positionQty[slot] === 0 && kind === EXECUTION_FILL) this.#tsExitUs[slot] = executions.tsVenueUs[index]!;
+    flattener.onExecution(slot, nowUs);
+  }
+
+  #onFill(index: number, row: number, slot: number): void {
+    const { executions, orders, ledger, exposure, journal } = this.#p;
+    const qty = executions.qty[index]!;
+    const pxTicks = executions.pxTicks[index]!;
+    const side = orders.side[row]!;
+    const feeTicks = this.#p.feeTicks(side, qty, qty * pxTicks);
+    ledger.applyFill(slot, side, qty, pxTicks, feeTicks);
+    this.fillCount += 1;
+    if (exposure.entryRow[slot] === row) {
+      exposure.shrink(slot, orders.qty[row]! - orders.filledQty[row]!);
+    }
+    journal.fill(executions.tsVenueUs[index]!, row, qty, pxTicks, feeTicks);
+  }
+}
+
