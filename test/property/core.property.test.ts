@@ -72,7 +72,7 @@ describe("histogram", () => {
     histogram.record(-5);
     expect(histogram.overflowCount).toBe(1);
     expect(histogram.minNs).toBe(0);
-    expect(histogram.quantileNs(1)).toBe(1e15 > 2 ** 42 ? 2 ** 42 : 1e15);
+    expect(histogram.quantileNs(1)).toBe(1e15);
   });
   test("an empty histogram has quantile 0", () => expect(new Histogram().quantileNs(0.5)).toBe(0));
 });
