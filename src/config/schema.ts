@@ -3,9 +3,52 @@
 
 import { z } from "zod";
 
-const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "a time of day as HH:MM in New York");
-const date = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, "a date as YYYY-MM-DD");
+/** Largest amount of money a key may name, USD: sums of it stay exact in fixed point. */
+const USD_MAX = 1e9;
+
+// `allowed` is what messages and docs say is allowed where the type and range alone do not say it.
+const timeOfDay = z
+  .string()
+  .regex(/^([01]\d|2[0-3]):[0-5]\d$/)
+  .meta({ allowed: "a time of day as HH:MM" });
+const date = z.string().refine(isDate).meta({ allowed: "a date of the calendar as YYYY-MM-DD" });
+const symbol = z
+  .string()
+  .regex(/^[A-Z][A-Za-z0-9./-]{0,15}$/)
+  .meta({ allowed: "a symbol as the feed writes it, such as SPY or BRK.B" });
+const httpUrl = z
+  .string()
+  .refine((text) => text === "" || isUrl(text, ["http:", "https:"]))
+  .meta({ allowed: 'a URL as https://host[:port], or ""' });
+const socketUrl = z
+  .string()
+  .refine((text) => text === "" || isUrl(text, ["ws:", "wss:"]))
+  .meta({ allowed: 'a URL as wss://host[:port][/path], or ""' });
+const hostName = z
+  .string()
+  .regex(/^[a-z0-9.:[\]-]{1,253}$/i)
+  .meta({ allowed: "a host name without scheme, port or path" });
+const path = z
+  .string()
+  .min(1)
+  .refine((text) => !text.includes("\0"))
+  .meta({ allowed: "a path" });
 const frac = z.number().min(0).max(1);
+const usd = z.number().min(0).max(USD_MAX);
+
+function isDate(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  try {
+    return Temporal.PlainDate.from(text).toString() === text;
+  } catch {
+    return false;
+  }
+}
+
+function isUrl(text: string, protocols: readonly string[]): boolean {
+  const url = URL.parse(text);
+  return url !== null && protocols.includes(url.protocol) && url.username === "" && url.password === "";
+}
 
 export const configSchema = z.strictObject({
   mode: z
@@ -46,12 +89,10 @@ export const configSchema = z.strictObject({
         .max(120_000)
         .default(10_000)
         .describe("Longest wait for connect, auth or a subscription to be confirmed."),
-      restUrl: z
-        .string()
+      restUrl: httpUrl
         .default("")
         .describe('Override of the market-data REST host; "" is the vendor\'s. Refused in live.'),
-      socketUrl: z
-        .string()
+      socketUrl: socketUrl
         .default("")
         .describe('Override of the market-data WebSocket host; "" is the vendor\'s. Refused in live.'),
     })
@@ -99,9 +140,9 @@ export const configSchema = z.strictObject({
   universe: z
     .strictObject({
       size: z.number().int().min(1).max(200).default(100).describe("Stocks to trade."),
-      pxMinUsd: z.number().min(0).default(5).describe("Lowest previous close."),
-      pxMaxUsd: z.number().min(0).default(500).describe("Highest previous close."),
-      volumeMin: z.number().min(0).default(500_000).describe("Lowest mean daily volume, shares."),
+      pxMinUsd: z.number().min(0).max(1e6).default(5).describe("Lowest previous close."),
+      pxMaxUsd: z.number().min(0).max(1e6).default(500).describe("Highest previous close."),
+      volumeMin: z.number().min(0).max(1e12).default(500_000).describe("Lowest mean daily volume, shares."),
       volumeSessions: z
         .number()
         .int()
@@ -112,6 +153,7 @@ export const configSchema = z.strictObject({
       marketCapMinUsd: z
         .number()
         .min(0)
+        .max(1e14)
         .default(100_000_000)
         .describe("Lowest market capitalisation of a common stock; funds are exempt."),
       spreadMaxBps: z.number().min(0).max(10_000).default(50).describe("Widest quoted spread, where a quote is known."),
@@ -120,7 +162,7 @@ export const configSchema = z.strictObject({
         .min(1)
         .default(["CS", "ETF"])
         .describe("Kinds of instrument: CS common stock, ETF exchange-traded funds."),
-      exclude: z.array(z.string()).default([]).describe("Symbols never to trade."),
+      exclude: z.array(symbol).default([]).describe("Symbols never to trade."),
     })
     .prefault({})
     .describe("Which stocks are traded today, chosen from what is known before the open."),
@@ -138,7 +180,7 @@ export const configSchema = z.strictObject({
         .describe(
           "GPU adapter by part of its name; a software adapter (swiftshader, llvmpipe) is used only when named here.",
         ),
-      model: z.string().default("untrained").describe("Model folder under models/, or a path to one."),
+      model: path.default("untrained").describe("Model folder under models/, or a path to one."),
     })
     .prefault({})
     .describe("The network."),
@@ -214,10 +256,10 @@ export const configSchema = z.strictObject({
 
   sizing: z
     .strictObject({
-      dailyCapitalUsd: z.number().min(0).default(50_000).describe("Capital the day's positions may share."),
+      dailyCapitalUsd: usd.default(50_000).describe("Capital the day's positions may share."),
       positionFracMax: frac.default(0.1).describe("Largest share of available capital in one position."),
       tierBoundariesUsd: z
-        .array(z.number().min(0))
+        .array(z.number().min(0).max(1e14))
         .length(4)
         .default([200e9, 10e9, 2e9, 300e6])
         .describe("Market-cap boundaries between the five tiers (mega, large, mid, small, micro), falling."),
@@ -239,9 +281,9 @@ export const configSchema = z.strictObject({
         .max(200)
         .default(20)
         .describe("Most positions at once, entries on their way included."),
-      capitalMaxUsd: z.number().min(0).default(50_000).describe("Most cost of positions and open entries at once."),
-      notionalMinUsd: z.number().min(0).default(100).describe("Smallest order."),
-      notionalMaxUsd: z.number().min(0).default(25_000).describe("Largest order."),
+      capitalMaxUsd: usd.default(50_000).describe("Most cost of positions and open entries at once."),
+      notionalMinUsd: usd.default(100).describe("Smallest order."),
+      notionalMaxUsd: usd.default(25_000).describe("Largest order."),
       collarBps: z
         .number()
         .min(1)
@@ -286,12 +328,10 @@ export const configSchema = z.strictObject({
         .max(60_000)
         .default(5_000)
         .describe("Wait for an answer before the order counts as ambiguous and is asked about."),
-      tradingUrl: z
-        .string()
+      tradingUrl: httpUrl
         .default("")
         .describe("Override of the broker's REST host; \"\" is the vendor's for the mode. Refused in live."),
-      streamUrl: z
-        .string()
+      streamUrl: socketUrl
         .default("")
         .describe("Override of the broker's stream; \"\" is the vendor's for the mode. Refused in live."),
     })
@@ -301,7 +341,7 @@ export const configSchema = z.strictObject({
   hosts: z
     .strictObject({
       allow: z
-        .array(z.string())
+        .array(hostName)
         .default([])
         .describe(
           "Hosts outside this machine that overrides may name: an override counts only when its host is named here too.",
@@ -355,7 +395,7 @@ export const configSchema = z.strictObject({
         .max(500)
         .default(2)
         .describe("Narrowest simulated spread; one cent is the floor."),
-      cashUsd: z.number().min(0).default(100_000).describe("Fresh account at the start of each day."),
+      cashUsd: usd.default(100_000).describe("Fresh account at the start of each day."),
     })
     .prefault({})
     .describe("The embedded venue (docs/simulation.md)."),
@@ -414,8 +454,8 @@ export const configSchema = z.strictObject({
 
   paths: z
     .strictObject({
-      runDir: z.string().default("gyr-data/runs").describe("Folder for journals, one sub-folder a run."),
-      report: z.string().default("report.html").describe("Where the report goes."),
+      runDir: path.default("gyr-data/runs").describe("Folder for journals, one sub-folder a run."),
+      report: path.default("report.html").describe("Where the report goes."),
     })
     .prefault({})
     .describe("Files gyr writes. Not part of the configuration's hash."),
