@@ -1,0 +1,29 @@
+// Why there is no GPU engine. Each code is one cause with one remedy; `gyr doctor` prints the message as it is.
+
+export type WebGpuErrorCode =
+  /** The addon is not made for this platform, or this system cannot load it. */
+  | "ADDON_UNAVAILABLE"
+  /** Linux without libvulkan.so.1. */
+  | "VULKAN_LOADER_MISSING"
+  /** The system works and offers no adapter at all. */
+  | "ADAPTER_NONE"
+  /** No adapter's name holds `[inference] adapter`. */
+  | "ADAPTER_NOT_FOUND"
+  /** The only adapter runs on the processor and was not asked for by name. */
+  | "ADAPTER_SOFTWARE"
+  /** The adapter gave no device, or the device was lost while the engine was made. */
+  | "DEVICE_FAILED"
+  /** A shader does not compile; the message holds the compiler's lines. */
+  | "SHADER_INVALID"
+  /** The finished engine gave other numbers than the reference. */
+  | "SELF_TEST_FAILED";
+
+export class WebGpuError extends Error {
+  override name = "WebGpuError";
+  readonly code: WebGpuErrorCode;
+
+  constructor(code: WebGpuErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
