@@ -74,7 +74,11 @@ export class Flattener {
 
   /** Called after each execution of the instrument has had its effect. */
   onExecution(slot: number, nowUs: number): void {
-    if (this.#state[slot] !== IDLE) this.#advance(slot, nowUs);
+    const state = this.#state[slot]!;
+    if (state === IDLE) return;
+    // An exit that ended without closing the position is sent again by `retry` only, so a rejecting broker is not flooded.
+    if (state === EXITING && this.#ledger.positionQty[slot] !== 0) return;
+    this.#advance(slot, nowUs);
   }
 
   /** Asks again where nothing has moved: an answer may have been lost, or a leg learnt late. */

@@ -9,15 +9,15 @@
 // One thread owns everything here. Socket callbacks only fill the two rings; `drain` empties them at the engine's own pace.
 
 import { BAR_CLOSED, type BarBuilder } from "../bars/bar-builder.ts";
-import { monotonicNs } from "../core/clock.ts";
 import { assert } from "../core/assert.ts";
+import { monotonicNs } from "../core/clock.ts";
 import {
   FEATURE_CLOSE_LOCATION,
-  FEATURE_LOG_RETURN_20,
   FEATURE_LOG_RETURN_5,
+  FEATURE_LOG_RETURN_20,
   FEATURE_MACD_HISTOGRAM,
   FEATURE_RSI_14,
-  FEATURE_VOLUME_IMBALANCE_20,
+  FEATURE_VOLUME_IMBALANCE,
   FEATURE_VWAP_DEVIATION,
 } from "../features/catalogue.ts";
 import type { FeatureEngine } from "../features/feature-engine.ts";
@@ -75,9 +75,11 @@ import {
 } from "../strategy/filters.ts";
 import { momentumSignal } from "../strategy/momentum-rule.ts";
 import type { Signal } from "../strategy/signal.ts";
+import type { Flattener } from "./flattener.ts";
+import type { DayRecord } from "./day-record.ts";
+import type { Flattener } from "./flattener.ts";
 import type { Latencies } from "./latencies.ts";
 import type { EngineJournal } from "./ports.ts";
-import type { Flattener } from "./flattener.ts";
 
 export interface StrategyParams {
   readonly signal: "momentum" | "cnn";
@@ -117,6 +119,7 @@ export interface PipelineParts {
   readonly journal: EngineJournal;
   readonly flattener: Flattener;
   readonly latencies: Latencies;
+  readonly record: DayRecord;
   /** Bars come from trades, or from the venue's minute aggregates. */
   readonly isBarsFromTrades: boolean;
   /** Fees of a fill, ticks. */
@@ -258,6 +261,7 @@ export class Pipeline {
       bars.closedStartUs[slot]!,
       this.dayNumber,
     );
+    this.#p.record.bar(slot, bars.closedStartUs[slot]!, bars.closedClosePx[slot]!);
     this.barCount += 1;
     const featuresNs = monotonicNs();
     latencies.features.record(featuresNs - this.#tsStageNs);
@@ -322,7 +326,7 @@ export class Pipeline {
       f[row + FEATURE_MACD_HISTOGRAM]!,
       f[row + FEATURE_RSI_14]!,
       f[row + FEATURE_VWAP_DEVIATION]!,
-      f[row + FEATURE_VOLUME_IMBALANCE_20]!,
+      f[row + FEATURE_VOLUME_IMBALANCE]!,
       this.#s.momentumEntryMin,
       signal,
     );
@@ -380,7 +384,8 @@ export class Pipeline {
     const late = checks.afterSizing(qty, pxTicks, ledger.positionCount, ledger.costTotalTicks, buyingPowerTicks);
     if (late !== DENIED_OK) return late;
     const s = this.#s;
-    if (!bracket.place(side, pxTicks, features.atrPx(slot), s.stopAtr, s.stopMinBps, s.rewardRisk)) return PRICE_UNKNOWN;
+    if (!bracket.place(side, pxTicks, features.atrPx(slot), s.stopAtr, s.stopMinBps, s.rewardRisk))
+      return PRICE_UNKNOWN;
     return this.#send(slot, side, qty, pxTicks, nowUs, decisionNs);
   }
 
@@ -415,7 +420,10 @@ export class Pipeline {
     if (kind === EXECUTION_FILL) this.#onFill(index, row, slot);
     journal.orderStatus(executions.tsVenueUs[index]!, row, orders.status[row]!);
     const hasEnded =
-      kind === EXECUTION_CANCELED || kind === EXECUTION_REJECTED || kind === EXECUTION_EXPIRED || isTerminal(orders.status[row]!);
+      kind === EXECUTION_CANCELED ||
+      kind === EXECUTION_REJECTED ||
+      kind === EXECUTION_EXPIRED ||
+      isTerminal(orders.status[row]!);
     if (hasEnded && exposure.entryRow[slot] === row) exposure.close(slot);
     if (ledger.positionQty[slot] === 0 && kind === EXECUTION_FILL) this.#tsExitUs[slot] = executions.tsVenueUs[index]!;
     flattener.onExecution(slot, nowUs);
@@ -432,7 +440,7 @@ export class Pipeline {
     if (exposure.entryRow[slot] === row) {
       exposure.shrink(slot, orders.qty[row]! - orders.filledQty[row]!);
     }
+    this.#p.record.fill(row, executions.tsVenueUs[index]!, qty, pxTicks, feeTicks);
     journal.fill(executions.tsVenueUs[index]!, row, qty, pxTicks, feeTicks);
   }
 }
-
