@@ -3,6 +3,8 @@
 //
 // Off the hot path: ask once a day and keep the epoch microseconds. Only this file knows a time zone.
 
+import { UserError } from "../core/user-error.ts";
+
 /** One session of the exchange. All times epoch microseconds. */
 export interface TradingDay {
   /** New York date, YYYY-MM-DD. */
@@ -23,8 +25,11 @@ export const CALENDAR_YEAR_FIRST = 2000;
 export const CALENDAR_YEAR_LAST = 2030;
 
 /** A date or time that the calendar cannot answer for: badly written, or outside its years. */
-export class CalendarError extends Error {
+export class CalendarError extends UserError {
   override name = "CalendarError";
+  constructor(message: string) {
+    super("usage", message);
+  }
 }
 
 const ZONE = "America/New_York";

@@ -9,6 +9,7 @@
 
 import { gunzipSync } from "node:zlib";
 import { TICKS_PER_USD } from "../core/fixed-point.ts";
+import { UserError } from "../core/user-error.ts";
 import { newYorkDate, newYorkTimeUs } from "./calendar.ts";
 import type { DayBars } from "./flat-file.ts";
 
@@ -49,13 +50,13 @@ export interface ParsedDay extends DayBars {
 }
 
 /** A flat file that cannot be used; says where, what was found, what is allowed and what to do. */
-export class FlatFileError extends Error {
+export class FlatFileError extends UserError {
   override name = "FlatFileError";
   readonly file: string;
   /** 1-based line of the text, 0 where the file as a whole is meant. */
   readonly line: number;
   constructor(file: string, line: number, what: string, cause?: unknown) {
-    super(`${file}${line > 0 ? `:${line}` : ""}: ${what}`, cause === undefined ? undefined : { cause });
+    super("failed", `${file}${line > 0 ? `:${line}` : ""}: ${what}`, "", cause === undefined ? undefined : { cause });
     this.file = file;
     this.line = line;
   }

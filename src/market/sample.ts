@@ -6,6 +6,7 @@ import { join } from "node:path";
 import sampleDay20191217 from "../../data/sample/minute_aggs/2019/12/2019-12-17.csv.gz" with { type: "file" };
 import sampleDay20191218 from "../../data/sample/minute_aggs/2019/12/2019-12-18.csv.gz" with { type: "file" };
 import vixDailyFile from "../../data/sample/vix-daily.csv" with { type: "file" };
+import { UserError } from "../core/user-error.ts";
 import { closedReason, previousTradingDay } from "./calendar.ts";
 import { FlatFileError, type ParsedDay, parseFlatFile } from "./flat-file-parse.ts";
 
@@ -22,8 +23,11 @@ export const SAMPLE_ORIGIN =
   "sample: 1-minute bars of 300 US ETFs, github.com/marcusschiesser/intraday (MIT), prices taken from Yahoo by its compiler";
 
 /** No recording of a day where one was asked for. */
-export class NoRecordedDayError extends Error {
+export class NoRecordedDayError extends UserError {
   override name = "NoRecordedDayError";
+  constructor(message: string) {
+    super("usage", message);
+  }
 }
 
 /** A day of the embedded sample. Throws NoRecordedDayError for any other date. */
