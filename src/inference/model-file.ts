@@ -1,0 +1,334 @@
+// A model: weights.safetensors and card.json in one folder, checked whole before anything is armed. Every way a file can be wrong
+// is a ModelFileError that says what, where, what was found, what is allowed and what to do. Off the hot path.
+
+import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { UserError } from "../core/user-error.ts";
+import { CATALOGUE_HASH } from "../features/catalogue.ts";
+import { ARCHITECTURE, TENSOR_NAMES, TENSOR_SHAPES, type TensorName, type Tensors } from "./architecture.ts";
+import { EMBEDDED_MODELS } from "./embedded-models.ts";
+import { FEATURE_COUNT } from "./engine.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+
+export const WEIGHTS_FILE = "weights.safetensors";
+export const CARD_FILE = "card.json";
+/** Folder of models beside the place gyr is run from. */
+const MODELS_FOLDER = "models";
+
+export type ModelFault =
+  | "NOT_FOUND"
+  | "CARD_NOT_JSON"
+  | "CARD_INVALID"
+  | "WRONG_ARCHITECTURE"
+  | "WRONG_CATALOGUE"
+  | "WEIGHTS_DAMAGED"
+  | "WEIGHTS_TAMPERED"
+  | "TENSOR_MISSING"
+  | "TENSOR_UNKNOWN"
+  | "TENSOR_SHAPE"
+  | "TENSOR_NOT_FINITE"
+  | "STANDARDISATION";
+
+export interface ModelFaultDetail {
+  readonly code: ModelFault;
+  readonly what: string;
+  /** The file, and the key or tensor in it. */
+  readonly where: string;
+  readonly found: string;
+  readonly allowed: string;
+  readonly remedy: string;
+}
+
+/** A model that is refused. The message says what, where, found and allowed; `remedy` what to do. */
+export class ModelFileError extends UserError {
+  override name = "ModelFileError";
+  readonly detail: ModelFaultDetail;
+  constructor(detail: ModelFaultDetail, options?: ErrorOptions) {
+    const message = `${detail.what} (${detail.where}): found ${detail.found}, allowed ${detail.allowed}`;
+    super(detail.code === "NOT_FOUND" ? "usage" : "failed", message, detail.remedy, options);
+    this.detail = detail;
+  }
+  get code(): ModelFault {
+    return this.detail.code;
+  }
+}
+
+const SHA256 = /^[0-9a-f]{64}$/;
+const perFeature = z.array(z.number()).length(FEATURE_COUNT);
+
+export const modelCardSchema = z.strictObject({
+  name: z.string().min(1).max(64),
+  /** False: seeded weights, whose predictions mean nothing. Every summary says so. */
+  isTrained: z.boolean(),
+  architecture: z.string(),
+  catalogueHash: z.string().regex(SHA256),
+  weightsSha256: z.string().regex(SHA256),
+  /** Standardisation of the inputs in the order of the catalogue; the same numbers, as f32, are in the weights file. */
+  standardisation: z.strictObject({
+    mean: perFeature,
+    std: perFeature.check(z.refine((std) => std.every((s) => s > 0))),
+  }),
+  /** Measured fraction of winning trades out of sample, 0..1; null where nothing was measured. */
+  winRate: z.number().min(0).max(1).nullable(),
+  /** Where weights and standardisation come from, in sentences. */
+  origin: z.string().min(1),
+  licence: z.string().min(1),
+});
+
+export type ModelCard = z.infer<typeof modelCardSchema>;
+
+export interface Model {
+  readonly name: string;
+  readonly isTrained: boolean;
+  readonly winRate: number | null;
+  /** SHA-256 of weights.safetensors, which holds everything that decides an output, standardisation included. */
+  readonly weightsSha256: string;
+  readonly tensors: Tensors;
+  readonly card: ModelCard;
+}
+
+/** What the one who makes a model says about it; the rest of the card follows from the weights and this version. */
+export type ModelDescription = Pick<ModelCard, "name" | "isTrained" | "winRate" | "origin" | "licence">;
+
+/** The two files of a model. The standardisation is taken from the tensors. */
+export function encodeModel(description: ModelDescription, tensors: Tensors): { weights: Uint8Array; card: string } {
+  const named = TENSOR_NAMES.map((name) => [name, { shape: TENSOR_SHAPES[name], values: tensors[name] }] as const);
+  const weights = encodeSafetensors(new Map(named), { architecture: ARCHITECTURE });
+  const card: ModelCard = {
+    name: description.name,
+    isTrained: description.isTrained,
+    architecture: ARCHITECTURE,
+    catalogueHash: CATALOGUE_HASH,
+    weightsSha256: sha256Of(weights),
+    standardisation: { mean: [...tensors["input.mean"]], std: [...tensors["input.std"]] },
+    winRate: description.winRate,
+    origin: description.origin,
+    licence: description.licence,
+  };
+  return { weights, card: `${JSON.stringify(card, null, 2)}\n` };
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+}
+
+/** Loads an embedded model by name, else a folder: `nameOrPath` itself, or `models/<name>` under the current folder. */
+export async function loadModelByName(nameOrPath: string): Promise<Model> {
+  const embedded = EMBEDDED_MODELS[nameOrPath];
+  if (embedded !== undefined)
+    return await readModel(embedded.weightsPath, embedded.cardPath, `embedded model '${nameOrPath}'`);
+  for (const folder of [nameOrPath, join(MODELS_FOLDER, nameOrPath)]) {
+    if (await isFolder(folder)) return await loadModel(folder);
+  }
+  throw new ModelFileError({
+    code: "NOT_FOUND",
+    what: `there is no model '${nameOrPath}'`,
+    where: "[inference] model",
+    found: `neither a folder '${nameOrPath}' nor '${join(MODELS_FOLDER, nameOrPath)}'`,
+    allowed: `one of ${Object.keys(EMBEDDED_MODELS).join(", ")}, or a folder with ${WEIGHTS_FILE} and ${CARD_FILE}`,
+    remedy: "correct the name or give the path of the folder",
+  });
+}
+
+/** Loads the model in `folder`. */
+export async function loadModel(folder: string): Promise<Model> {
+  return await readModel(join(folder, WEIGHTS_FILE), join(folder, CARD_FILE), folder);
+}
+
+async function readModel(weightsPath: string, cardPath: string, where: string): Promise<Model> {
+  const [weights, card] = await Promise.all([readBytes(weightsPath, where), readBytes(cardPath, where)]);
+  return parseModel(weights, new TextDecoder().decode(card), where);
+}
+
+async function readBytes(path: string, where: string): Promise<Uint8Array> {
+  try {
+    return await Bun.file(path).bytes();
+  } catch (cause) {
+    throw new ModelFileError({
+      code: "NOT_FOUND",
+      what: "a file of the model cannot be read",
+      where,
+      found: cause instanceof Error ? cause.message : String(cause),
+      allowed: `${WEIGHTS_FILE} and ${CARD_FILE} in one folder, readable`,
+      remedy: `check ${basename(path)} in that folder`,
+    });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The model of these bytes, or ModelFileError.
+ *
+ * @param where how messages name the model: its folder, or "embedded model 'x'"
+ */
+export function parseModel(weightsBytes: Uint8Array, cardText: string, where: string): Model {
+  const card = parseCard(cardText, `${where}, ${CARD_FILE}`);
+  const inWeights = `${where}, ${WEIGHTS_FILE}`;
+  const tensors = parseTensors(weightsBytes, card, inWeights);
+  checkStandardisation(tensors, card, inWeights);
+  return {
+    name: card.name,
+    isTrained: card.isTrained,
+    winRate: card.winRate,
+    weightsSha256: card.weightsSha256,
+    tensors,
+    card,
+  };
+}
+
+function parseCard(text: string, where: string): ModelCard {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new ModelFileError({
+      code: "CARD_NOT_JSON",
+      what: "the model card is not JSON",
+      where,
+      found: cause instanceof Error ? cause.message : String(cause),
+      allowed: "one JSON object",
+      remedy: "restore the file; docs/models.md has an example",
+    });
+  }
+  const parsed = modelCardSchema.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const key = issue.path.join(".") || "(the object itself)";
+    throw new ModelFileError({
+      code: "CARD_INVALID",
+      what: "the model card has a wrong or missing key",
+      where: `${where}, ${key}`,
+      found: JSON.stringify(valueAt(json, issue.path)) ?? "nothing",
+      allowed: issue.message,
+      remedy: "correct the key; docs/models.md lists them",
+    });
+  }
+  const card = parsed.data;
+  if (card.architecture !== ARCHITECTURE) {
+    throw new ModelFileError({
+      code: "WRONG_ARCHITECTURE",
+      what: "the model has another architecture",
+      where: `${where}, architecture`,
+      found: `'${card.architecture}'`,
+      allowed: `'${ARCHITECTURE}'`,
+      remedy: "use a model made for this version of gyr",
+    });
+  }
+  if (card.catalogueHash !== CATALOGUE_HASH) {
+    throw new ModelFileError({
+      code: "WRONG_CATALOGUE",
+      what: "the model was fitted to other features",
+      where: `${where}, catalogueHash`,
+      found: card.catalogueHash,
+      allowed: CATALOGUE_HASH,
+      remedy:
+        "fit the model again with this version's features (docs/features.md), or use the version it was made with",
+    });
+  }
+  return card;
+}
+
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
+}
+
+function parseTensors(bytes: Uint8Array, card: ModelCard, where: string): Tensors {
+  const decoded = decodeSafetensors(bytes);
+  if (!(decoded instanceof Map)) {
+    throw new ModelFileError({
+      code: "WEIGHTS_DAMAGED",
+      ...decoded,
+      where,
+      remedy: "copy the file again from its origin",
+    });
+  }
+  const sha256 = sha256Of(bytes);
+  if (sha256 !== card.weightsSha256) {
+    throw new ModelFileError({
+      code: "WEIGHTS_TAMPERED",
+      what: "the weights are not those the card was written for",
+      where,
+      found: `sha256 ${sha256}`,
+      allowed: `sha256 ${card.weightsSha256}`,
+      remedy: "copy both files again from their origin; do not trade with changed weights",
+    });
+  }
+  for (const name of decoded.keys()) {
+    if (!(name in TENSOR_SHAPES)) {
+      throw new ModelFileError({
+        code: "TENSOR_UNKNOWN",
+        what: "the weights hold a tensor this network does not have",
+        where,
+        found: `'${name}'`,
+        allowed: TENSOR_NAMES.join(", "),
+        remedy: "export the model for this architecture, batch norm folded",
+      });
+    }
+  }
+  const tensors: Partial<Record<TensorName, Float32Array<ArrayBuffer>>> = {};
+  for (const name of TENSOR_NAMES) {
+    const tensor = decoded.get(name);
+    if (tensor === undefined) {
+      throw new ModelFileError({
+        code: "TENSOR_MISSING",
+        what: "the weights lack a tensor",
+        where: `${where}, ${name}`,
+        found: `${decoded.size} tensors without it`,
+        allowed: `'${name}' of shape [${TENSOR_SHAPES[name]}]`,
+        remedy: "export the model again",
+      });
+    }
+    if (String(tensor.shape) !== String(TENSOR_SHAPES[name])) {
+      throw new ModelFileError({
+        code: "TENSOR_SHAPE",
+        what: "a tensor has a wrong shape",
+        where: `${where}, ${name}`,
+        found: `[${tensor.shape}]`,
+        allowed: `[${TENSOR_SHAPES[name]}]`,
+        remedy: "export the model for this architecture",
+      });
+    }
+    const badIndex = tensor.values.findIndex((value) => !Number.isFinite(value));
+    if (badIndex >= 0) {
+      throw new ModelFileError({
+        code: "TENSOR_NOT_FINITE",
+        what: "a tensor holds a number that is not finite",
+        where: `${where}, ${name}[${badIndex}]`,
+        found: String(tensor.values[badIndex]),
+        allowed: "finite numbers",
+        remedy: "the training diverged or the file is damaged: take another checkpoint",
+      });
+    }
+    tensors[name] = tensor.values;
+  }
+  return tensors as Tensors;
+}
+
+/** The card shows the standardisation to people; the weights file, whose hash is in every fingerprint, is what is used. */
+function checkStandardisation(tensors: Tensors, card: ModelCard, where: string): void {
+  for (const key of ["mean", "std"] as const) {
+    const used = tensors[`input.${key}`];
+    for (let feature = 0; feature < FEATURE_COUNT; feature++) {
+      const shown = Math.fround(card.standardisation[key][feature]!);
+      const isUsable = key === "mean" || used[feature]! > 0;
+      if (used[feature] !== shown || !isUsable) {
+        throw new ModelFileError({
+          code: "STANDARDISATION",
+          what: "the standardisation in the weights is not that of the card",
+          where: `${where}, input.${key}[${feature}]`,
+          found: String(used[feature]),
+          allowed: `${shown} as in the card's standardisation.${key}${key === "std" ? ", above 0" : ""}`,
+          remedy: "write card and weights together",
+        });
+      }
+    }
+  }
+}
