@@ -51,12 +51,12 @@ async function swiftShaderFolder(): Promise<string | null> {
 }
 
 /**
- * Environment that makes SwiftShader the only Vulkan driver of a child process; null where it cannot run.
+ * Environment that makes SwiftShader the only Vulkan driver of a child process; empty where it cannot run.
  * The Vulkan loader reads it when the process starts, so setting process.env does nothing: see `useTestAdapter`.
  */
-export async function prepareSwiftShader(): Promise<Record<string, string> | null> {
+export async function prepareSwiftShader(): Promise<Record<string, string>> {
   const folder = await swiftShaderFolder();
-  if (folder === null) return null;
+  if (folder === null) return {};
   return { VK_DRIVER_FILES: join(folder, DRIVER_JSON), LD_LIBRARY_PATH: folder };
 }
 

@@ -3,7 +3,7 @@
 // WebGPU can ask for *an* adapter, not for a list. Dawn's error for a name that nobody has does hold the list, so a name
 // that nobody has is asked for. Were the message of another form, the list would be empty and Dawn's choice would be used.
 
-import { createInstance } from "./dawn.ts";
+import { type AddonOrigin, addonOrigin, createInstance } from "./dawn.ts";
 import { WebGpuError } from "./webgpu-error.ts";
 
 export interface OpenedAdapter {
@@ -34,6 +34,8 @@ export interface AdapterList {
   readonly adapters: readonly AdapterReport[];
   /** Why there are none, or why one could not be read; "" when all is well. */
   readonly problem: string;
+  /** "memory": the temporary folder cannot hold the WebGPU addon (missing, full, read-only, noexec). */
+  readonly addonOrigin: AddonOrigin;
 }
 
 interface AdapterName {
@@ -79,9 +81,10 @@ export async function listAdapters(): Promise<AdapterList> {
   const adapters: AdapterReport[] = [];
   try {
     for (const name of await adapterNames()) adapters.push(await reportOf(name));
-    return { adapters, problem: adapters.length > 0 ? "" : `Dawn offers no adapter; ${NO_GPU_REMEDY}` };
+    const problem = adapters.length > 0 ? "" : `Dawn offers no adapter; ${NO_GPU_REMEDY}`;
+    return { adapters, problem, addonOrigin: addonOrigin() };
   } catch (error) {
-    return { adapters, problem: error instanceof Error ? error.message : String(error) };
+    return { adapters, problem: error instanceof Error ? error.message : String(error), addonOrigin: addonOrigin() };
   }
 }
 

@@ -30,12 +30,20 @@ const VULKAN_FOLDERS = [
 ];
 const VULKAN_LOADER = "libvulkan.so.1";
 
+/** How the addon got here: "" not yet, "file" from the file system, "memory" because no folder would take its file. */
+export type AddonOrigin = "" | "file" | "memory";
+
 let dawn: Dawn | undefined;
+let origin: AddonOrigin = "";
 
 /** The addon, loaded at the first call. Throws WebGpuError ADDON_UNAVAILABLE. */
 export function loadDawn(): Dawn {
   dawn ??= loadAddon();
   return dawn;
+}
+
+export function addonOrigin(): AddonOrigin {
+  return origin;
 }
 
 /**
@@ -55,7 +63,10 @@ function loadAddon(): Dawn {
   let cause: unknown;
   try {
     const addon = requireAddon();
-    if (addon !== undefined) return addon;
+    if (addon !== undefined) {
+      origin = "file";
+      return addon;
+    }
   } catch (error) {
     cause = error;
   }
@@ -68,7 +79,9 @@ function loadAddon(): Dawn {
   // Inside the executable Bun first writes the addon to the temporary folder. Without one, load it from memory.
   if (process.platform === "linux" && Bun.isStandaloneExecutable) {
     try {
-      return loadAddonFromMemory();
+      const addon = loadAddonFromMemory();
+      origin = "memory";
+      return addon;
     } catch (error) {
       cause = new AggregateError([cause, error], `${messageOf(cause)}; from memory: ${messageOf(error)}`);
     }
