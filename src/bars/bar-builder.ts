@@ -24,7 +24,10 @@ const PX_TOLERANCE_USD = 0.00005;
 export interface BarBuilderOptions {
   /** Length of a bar; divides an hour. Bars start at multiples of it since the epoch. */
   readonly intervalUs: number;
-  /** Time after the end of an interval at which `closeDue` closes its bar. */
+  /**
+   * Time after the end of an interval at which `closeDue` closes its bar. Longer than trades (or, when bars are made of them,
+   * the interval's last aggregate) take to arrive: what comes later is not in the bar.
+   */
   readonly closeGraceUs: number;
   /** Where bars come from. Aggregates make bars with "aggregates" and only check ours with "trades". Default "trades". */
   readonly source?: "trades" | "aggregates";
