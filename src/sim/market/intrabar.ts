@@ -215,7 +215,7 @@ export class IntrabarPath {
     const limit = tradeCountLimit(volume, this.#tradesPerMinuteMax);
     this.count = 0;
     if (limit < 1) return 0;
-    const firstUs = Math.floor(prng.next() * (isBusy ? FIRST_TRADE_BUSY_US_MAX : FIRST_TRADE_QUIET_US_MAX));
+    const firstUs = 1 + Math.floor(prng.next() * (isBusy ? FIRST_TRADE_BUSY_US_MAX : FIRST_TRADE_QUIET_US_MAX));
     if (limit === 1) {
       this.#put(firstUs, day.closePxTicks[row]!);
     } else {
