@@ -6,7 +6,7 @@ import { allowedText, CONFIG_KEYS, CONFIG_SECTIONS, type ConfigKey, camelCase, c
 import { locateKeys } from "./locate.ts";
 import { nearest } from "./nearest.ts";
 import { ConfigError, type ConfigProblem } from "./problems.ts";
-import { isSecretName, redact, SECRET_NAMES, showValue } from "./redact.ts";
+import { isSecretName, redact, SECRET_NAMES, showName, showValue } from "./redact.ts";
 import { RULES } from "./rules.ts";
 import type { Config } from "./schema.ts";
 import { syntaxErrorLine } from "./syntax-line.ts";
@@ -150,7 +150,7 @@ class Loader {
       this.#fail({
         what: `the file is not valid TOML: ${reason}`,
         line,
-        found: isSecret ? "" : showLine(source, this.#env),
+        found: isSecret ? "" : showName(source, this.#env),
         allowed: 'lines such as key = 1, key = "text", [section]',
         remedy: isSecret ? SECRET_REMEDY : "mend that line; the other checks run once the file can be read",
       });
@@ -194,8 +194,8 @@ class Loader {
     const isSection = section === "" && isTable(value);
     const siblings = CONFIG_KEYS.filter((key) => key.section === section).map((key) => key.name);
     const what = isSection
-      ? `there is no section [${redact(name, this.#env)}]`
-      : `there is no key '${redact(path, this.#env)}'`;
+      ? `there is no section [${showName(name, this.#env)}]`
+      : `there is no key '${showName(path, this.#env)}'`;
     this.#add({
       key: path,
       what,
@@ -219,7 +219,7 @@ class Loader {
     if (!isSecretName(name)) return false;
     this.#add({
       key: path,
-      what: `'${redact(path, this.#env)}' looks like a secret, and secrets do not belong in this file`,
+      what: `'${showName(path, this.#env)}' looks like a secret, and secrets do not belong in this file`,
       found: "a value, not shown",
       allowed: `environment variables ${SECRET_NAMES.join(", ")}, or [secrets] file`,
       remedy: SECRET_REMEDY,
@@ -322,12 +322,12 @@ class Loader {
     const line = problem.line !== undefined ? problem.line : (this.#lines.get(key) ?? null);
     this.#problems.push({
       file: line === null ? null : (this.#file ?? "(text)"),
-      key,
       found: "",
       allowed: "",
       suggestion: null,
       isRefusal: false,
       ...problem,
+      key: showName(key, this.#env),
       line,
     });
   }
@@ -361,11 +361,6 @@ function hasControlCharacter(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(hasControlCharacter);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
   return typeof value === "string" && /[\u0000-\u001f\u007f]/.test(value);
-}
-
-function showLine(source: string, env: Readonly<Record<string, string | undefined>>): string {
-  const text = redact(source, env);
-  return text.length <= 80 ? text : `${text.slice(0, 80)}...`;
 }
 
 function keysText(section: string, siblings: readonly string[]): string {

@@ -41,6 +41,12 @@ export function showValue(value: unknown, env: Readonly<Record<string, string | 
   return clip(String(value));
 }
 
+/** A name or a line of the file as a message shows it: without secrets, short, and without anything a terminal would act on. */
+export function showName(name: string, env: Readonly<Record<string, string | undefined>> = {}): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced.
+  return clip(redact(name, env).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?"));
+}
+
 function showList(values: readonly unknown[], env: Readonly<Record<string, string | undefined>>): string {
   if (values.length > 8 || values.some(Array.isArray)) return `a list of ${values.length}`;
   return clip(`[${values.map((value) => showValue(value, env)).join(", ")}]`);
