@@ -3,6 +3,7 @@
 
 import type { Arena } from "../core/arena.ts";
 import { assert } from "../core/assert.ts";
+import { INSTRUMENT_CAPACITY } from "./instruments.ts";
 
 /** Rows. 20 positions x 3 orders, turned over many times: 200 orders a minute for 390 minutes is the broker's ceiling. */
 export const ORDER_CAPACITY = 1 << 14;
@@ -100,6 +101,8 @@ export class OrderTable {
   readonly brokerId: string[] = [];
   /** (order) our id; legs: the broker's. */
   readonly clientOrderId: string[] = [];
+  /** (instrument) intents numbered so far on this day; the next entry or exit takes this number. */
+  readonly intentCount: Int32Array;
 
   constructor(arena: Arena) {
     this.slot = arena.i32("orders.slot", ORDER_CAPACITY);
@@ -120,9 +123,10 @@ export class OrderTable {
     this.tsTickNs = arena.f64("orders.tsTickNs", ORDER_CAPACITY);
     this.tsSentNs = arena.f64("orders.tsSentNs", ORDER_CAPACITY);
     this.tsAckNs = arena.f64("orders.tsAckNs", ORDER_CAPACITY);
+    this.intentCount = arena.i32("orders.intentCount", INSTRUMENT_CAPACITY);
   }
 
-  /** Takes a fresh row, zeroed; the caller fills it. -1 when the table is full. */
+  /** Takes a fresh row, zeroed; the caller fills it. Entries and exits get their intent number here. -1 when the table is full. */
   open(slot: number, side: number, role: number, qty: number): number {
     assert(side === SIDE_BUY || side === SIDE_SELL, `side is 1 or -1, was ${side}`);
     assert(qty > 0 && Number.isFinite(qty), `order quantity is above 0, was ${qty}`);
@@ -134,7 +138,8 @@ export class OrderTable {
     this.qty[row] = qty;
     this.status[row] = ORDER_STATUS_NONE;
     this.parentRow[row] = -1;
-    this.intentNumber[row] = -1;
+    const isOurs = role === ORDER_ROLE_ENTRY || role === ORDER_ROLE_EXIT;
+    this.intentNumber[row] = isOurs ? this.intentCount[slot]!++ : -1;
     this.brokerId.push("");
     this.clientOrderId.push("");
     return row;
