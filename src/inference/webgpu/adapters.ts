@@ -60,8 +60,13 @@ export async function openAdapter(wanted: string, flags: readonly string[]): Pro
   if (wanted !== "") {
     const match = names.find(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
     if (match !== undefined) return openNamed(match, flags);
-    const found = names.length === 0 ? "there is no GPU adapter at all" : `found: ${quoted(names)}`;
-    throw new WebGpuError("ADAPTER_NOT_FOUND", `no GPU adapter is named "${wanted}" ([inference] adapter); ${found}`);
+    const found =
+      names.length === 0 ? "there is none at all" : `found ${names.map(({ name }) => `"${name}"`).join(", ")}`;
+    throw new WebGpuError(
+      "ADAPTER_NOT_FOUND",
+      `no GPU adapter has "${wanted}" in its name ([inference] adapter): ${found}`,
+      'give part of a name that `gyr doctor` lists, or "" for the fastest',
+    );
   }
   const preferred = await openPreferred(names, flags);
   if (!preferred.isSoftware) return preferred;
@@ -71,8 +76,8 @@ export async function openAdapter(wanted: string, flags: readonly string[]): Pro
   }
   throw new WebGpuError(
     "ADAPTER_SOFTWARE",
-    `there is no GPU, only a software adapter (${preferred.name}), which is slower than engine = "wasm"; ` +
-      "to run on it all the same, put part of its name into [inference] adapter",
+    `there is no GPU, only the software adapter "${preferred.name}", which is slower than engine = "wasm"`,
+    'use "wasm", or put part of its name into [inference] adapter to run on it all the same',
   );
 }
 
@@ -81,16 +86,16 @@ export async function listAdapters(): Promise<AdapterList> {
   const adapters: AdapterReport[] = [];
   try {
     for (const name of await adapterNames()) adapters.push(await reportOf(name));
-    const problem = adapters.length > 0 ? "" : `Dawn offers no adapter; ${NO_GPU_REMEDY}`;
+    const problem = adapters.length > 0 ? "" : `there is no GPU adapter; ${NO_GPU_REMEDY}`;
     return { adapters, problem, addonOrigin: addonOrigin() };
   } catch (error) {
-    return { adapters, problem: error instanceof Error ? error.message : String(error), addonOrigin: addonOrigin() };
+    return { adapters, problem: describe(error), addonOrigin: addonOrigin() };
   }
 }
 
 async function openPreferred(names: readonly AdapterName[], flags: readonly string[]): Promise<OpenedAdapter> {
   const adapter = await createInstance(flags).requestAdapter({ powerPreference: "high-performance" });
-  if (adapter === null) throw new WebGpuError("ADAPTER_NONE", `there is no GPU adapter; ${NO_GPU_REMEDY}`);
+  if (adapter === null) throw new WebGpuError("ADAPTER_NONE", "there is no GPU adapter", NO_GPU_REMEDY);
   const named = names.find(({ name }) => sanitised(name) === adapter.info.device);
   return { adapter, name: named?.name ?? adapter.info.device, isSoftware: adapter.info.isFallbackAdapter };
 }
@@ -146,6 +151,7 @@ function sanitised(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
 }
 
-function quoted(names: readonly AdapterName[]): string {
-  return names.map(({ name }) => `"${name}"`).join(", ");
+function describe(error: unknown): string {
+  if (error instanceof WebGpuError && error.remedy !== "") return `${error.message}; ${error.remedy}`;
+  return error instanceof Error ? error.message : String(error);
 }

@@ -73,7 +73,8 @@ function loadAddon(): Dawn {
   if (cause === undefined) {
     throw new WebGpuError(
       "ADDON_UNAVAILABLE",
-      `there is no WebGPU for ${process.platform} ${process.arch}; use engine = "wasm" in [inference]`,
+      `there is no WebGPU for ${process.platform} ${process.arch}`,
+      'use engine = "wasm" in [inference]',
     );
   }
   // Inside the executable Bun first writes the addon to the temporary folder. Without one, load it from memory.
@@ -86,7 +87,7 @@ function loadAddon(): Dawn {
       cause = new AggregateError([cause, error], `${messageOf(cause)}; from memory: ${messageOf(error)}`);
     }
   }
-  throw new WebGpuError("ADDON_UNAVAILABLE", `cannot load WebGPU: ${messageOf(cause)}. ${loadRemedy()}`, { cause });
+  throw new WebGpuError("ADDON_UNAVAILABLE", `cannot load WebGPU: ${messageOf(cause)}`, loadRemedy(), { cause });
 }
 
 /** Each branch must keep its literal require: see the head of this file. */
@@ -128,16 +129,16 @@ function requireVulkanLoader(): void {
   if (paths.some((path) => preloadLibrary(path, "vkGetInstanceProcAddr"))) return;
   throw new WebGpuError(
     "VULKAN_LOADER_MISSING",
-    `there is no Vulkan loader: ${VULKAN_LOADER} is neither known to the dynamic linker nor beside gyr; ` +
-      "install it (Debian, Ubuntu: libvulkan1; Fedora: vulkan-loader) and the GPU's Vulkan driver",
+    `there is no Vulkan loader: ${VULKAN_LOADER} is neither known to the dynamic linker nor beside gyr`,
+    "install it (Debian, Ubuntu: libvulkan1; Fedora: vulkan-loader) and the GPU's Vulkan driver",
   );
 }
 
 function loadRemedy(): string {
   if (process.platform === "darwin") {
-    return "The addon is stamped for macOS 26 and is first written to $TMPDIR: check both";
+    return "the addon is made for macOS 26, and the executable first writes it to $TMPDIR: check both";
   }
-  return "It needs glibc 2.34, GLIBCXX_3.4.30 and, inside the executable, a temporary folder or memfd";
+  return "the addon needs glibc 2.34 and GLIBCXX_3.4.30, the executable a temporary folder or memfd_create: check these";
 }
 
 function messageOf(error: unknown): string {

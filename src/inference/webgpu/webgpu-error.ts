@@ -1,4 +1,6 @@
-// Why there is no GPU engine. Each code is one cause with one remedy; `gyr doctor` prints the message as it is.
+// Why there is no GPU engine. Each code is one cause with one remedy; `gyr doctor` prints both as they are.
+
+import { UserError } from "../../core/user-error.ts";
 
 export type WebGpuErrorCode =
   /** The addon is not made for this platform, or this system cannot load it. */
@@ -18,12 +20,12 @@ export type WebGpuErrorCode =
   /** The finished engine gave other numbers than the reference. */
   | "SELF_TEST_FAILED";
 
-export class WebGpuError extends Error {
+export class WebGpuError extends UserError {
   override name = "WebGpuError";
   readonly code: WebGpuErrorCode;
 
-  constructor(code: WebGpuErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: WebGpuErrorCode, message: string, remedy = "", options?: ErrorOptions) {
+    super("failed", message, remedy, options);
     this.code = code;
   }
 }
