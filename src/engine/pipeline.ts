@@ -75,7 +75,6 @@ import {
 } from "../strategy/filters.ts";
 import { momentumSignal } from "../strategy/momentum-rule.ts";
 import type { Signal } from "../strategy/signal.ts";
-import type { Flattener } from "./flattener.ts";
 import type { DayRecord } from "./day-record.ts";
 import type { Flattener } from "./flattener.ts";
 import type { Latencies } from "./latencies.ts";

@@ -2,13 +2,15 @@
 // work on it at exactly that market time, and says `done` when nothing of ours is unanswered.
 
 import type { ManualClock } from "../core/clock.ts";
-import type { Timers } from "../core/timers.ts";
 import type { HelloMessage, StepMessage, VenueMessage } from "./control.ts";
 
 /** What the client drives. */
 export interface LockstepParts {
   readonly clock: ManualClock;
-  readonly timers: Timers;
+  /** Market time of our next timer, epoch us; Infinity where there is none. */
+  readonly nextTimerUs: () => number;
+  /** Runs our timers due at market time `nowUs`. */
+  readonly runTimers: (nowUs: number) => void;
   /** Frames received on the data socket and the order stream since each was opened. */
   readonly feedFrames: () => number;
   readonly streamFrames: () => number;
@@ -93,7 +95,7 @@ export class LockstepClient {
   #advance(): void {
     const step = this.#step;
     if (step === null) return;
-    const { clock, timers } = this.#parts;
+    const { clock } = this.#parts;
     this.#isWorking = true;
     if (!this.#isSettling) {
       if (this.#parts.feedFrames() < step.feedFrames || this.#parts.streamFrames() < step.streamFrames) {
@@ -102,7 +104,7 @@ export class LockstepClient {
       }
       clock.advanceTo(step.nowUs);
       this.#parts.work(step.nowUs);
-      timers.runDue(step.nowUs);
+      this.#parts.runTimers(step.nowUs);
       this.#isSettling = true;
     }
     // Answers may have caused executions, and those further requests: work until nothing is left to do at this time.
@@ -118,10 +120,8 @@ export class LockstepClient {
     if (this.#watchdog !== null) {
       this.#watchdog.refresh();
     }
-    const wakeUs = this.#parts.timers.nextUs();
-    this.#socket?.send(
-      `{"type":"done","nowUs":${step.nowUs},"wakeUs":${Number.isFinite(wakeUs) ? wakeUs : "null"}}`,
-    );
+    const wakeUs = this.#parts.nextTimerUs();
+    this.#socket?.send(`{"type":"done","nowUs":${step.nowUs},"wakeUs":${Number.isFinite(wakeUs) ? wakeUs : "null"}}`);
   }
 
   #onTimeout(): void {

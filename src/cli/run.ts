@@ -1,0 +1,431 @@
+// `gyr run`: one trading day from start to report, in sim, paper or live.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { endpointsOf } from "../config/endpoints.ts";
+import { type LoadedConfig, loadConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { requireSecrets } from "../config/secrets.ts";
+import { type Clock, ManualClock, monotonicNs, ScaledClock, WallClock, wallUs } from "../core/clock.ts";
+import { usdFromTicks } from "../core/fixed-point.ts";
+import { UserError } from "../core/user-error.ts";
+import { type Schedule, scheduleOf } from "../engine/schedule.ts";
+import { PolygonRest } from "../feed/polygon/rest.ts";
+import { loadModelByName } from "../inference/model-file.ts";
+import { Journal } from "../ledger/journal.ts";
+import {
+  type TradingDay as CalendarDay,
+  formatNewYorkTime,
+  newYorkDate,
+  newYorkTimeUs,
+  tradingDay,
+} from "../market/calendar.ts";
+import { SAMPLE_ORIGIN } from "../market/sample.ts";
+import { makeProgress, type RunProgress } from "../observe/progress.ts";
+import { renderReport } from "../observe/report.ts";
+import type { RunReport } from "../observe/run-report.ts";
+import { formatSummary, summaryJson } from "../observe/summary.ts";
+import type { LockstepClient } from "../sim/lockstep-client.ts";
+import { buildUniverse } from "../universe/build.ts";
+import { EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED } from "./exit-codes.ts";
+import type { RunOptions } from "./options.ts";
+import { collectReport } from "./run/collect.ts";
+import { type Driver, LockstepDriver, lockstepClientFor, WallDriver } from "./run/drivers.ts";
+import {
+  type EmbeddedVenue,
+  SIM_KEY_ID,
+  SIM_POLYGON_KEY,
+  SIM_SECRET,
+  startEmbeddedVenue,
+} from "./run/embedded-venue.ts";
+import { Interrupt, InterruptedError } from "./run/interrupt.ts";
+import { dayNumberOf, makeEngine, makeWasm, warmUp } from "./run/start-up.ts";
+import { Trader, type TraderKeys, type TraderUrls } from "./run/trader.ts";
+import { TradingDay } from "./run/trading-day.ts";
+import { VERSION } from "./version.ts";
+
+export async function runCommand(options: RunOptions): Promise<number> {
+  const loaded = loadConfig({
+    path: options.config,
+    env: process.env,
+    overrides: {
+      mode: options.mode,
+      day: options.day,
+      speed: options.speed,
+      report: options.report,
+      runDir: options.runDir,
+    },
+  });
+  const isQuiet = options.quiet === true || options.json === true;
+  const interrupt = new Interrupt();
+  const run = new Run(loaded, interrupt, makeProgress({ isQuiet }));
+  try {
+    const report = await run.day();
+    if (options.json === true) console.log(JSON.stringify(summaryJson(report)));
+    else if (!isQuiet) console.log(formatSummary(report));
+    return report.outcome === "completed"
+      ? EXIT_DONE
+      : report.outcome === "interrupted"
+        ? EXIT_INTERRUPTED
+        : EXIT_FAILED;
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    console.error(error.message);
+    return EXIT_INTERRUPTED;
+  } finally {
+    await run.close();
+    interrupt.dispose();
+  }
+}
+
+/** Where market data and orders go, and whose time it is. */
+interface Market {
+  readonly date: string;
+  readonly clock: Clock;
+  readonly urls: TraderUrls & { readonly feedRest: string };
+  readonly keys: TraderKeys;
+  /** In lockstep sim only. */
+  readonly lockstep: LockstepClient | null;
+  readonly dataOrigin: string;
+}
+
+/** Universe from the previous close up to here; then sockets, warm-up and reconciliation; then the day. */
+class Run {
+  readonly #config: Config;
+  readonly #configSha256: string;
+  readonly #interrupt: Interrupt;
+  readonly #progress: RunProgress;
+  readonly #warnings: string[] = [];
+  readonly #startedWallUs = wallUs();
+  readonly #startedNs = monotonicNs();
+  #venue: EmbeddedVenue | null = null;
+  #trader: Trader | null = null;
+  #journal: Journal | null = null;
+  #driver: Driver | null = null;
+  #day: TradingDay | null = null;
+
+  constructor(loaded: LoadedConfig, interrupt: Interrupt, progress: RunProgress) {
+    this.#config = loaded.config;
+    this.#configSha256 = loaded.sha256;
+    this.#interrupt = interrupt;
+    this.#progress = progress;
+  }
+
+  async day(): Promise<RunReport> {
+    const config = this.#config;
+    const modelLoading = loadModelByName(config.inference.model);
+    modelLoading.catch(() => {});
+    const market = await this.#openMarket();
+    this.#interrupt.check();
+    const session = sessionOf(market.date);
+    const rest = new PolygonRest({ url: market.urls.feedRest, apiKey: market.keys.polygonKey });
+
+    this.#progress.step("choosing the universe");
+    const [universe, vix, model] = await Promise.all([
+      buildUniverse({ rest, date: market.date, options: config.universe }),
+      this.#vix(rest, market.date),
+      modelLoading,
+    ]);
+    this.#warnings.push(...universe.warnings);
+    if (universe.members.length === 0) {
+      throw new UserError("failed", `no stock of ${universe.candidatesCount} passes [universe]`, "widen its filters");
+    }
+    this.#interrupt.check();
+
+    const inference = await makeEngine(config, model);
+    const fallback = inference.info.engine === "wasm" ? inference : await makeWasm(model);
+    const runFolder = this.#makeRunFolder(market.date);
+    const journalPath = join(runFolder, "journal.sqlite");
+    const journal = new Journal({ folder: runFolder, syncMs: config.journal.syncMs });
+    this.#journal = journal;
+    const trader = new Trader({
+      config,
+      date: market.date,
+      clock: market.clock,
+      isLockstep: market.lockstep !== null,
+      urls: market.urls,
+      keys: market.keys,
+      members: universe.members,
+      inference,
+      fallback,
+      winRate: winRateOf(config, model.card.winRate),
+      journal,
+    });
+    this.#trader = trader;
+    trader.record.dayStartUs = session.preOpenUs;
+    trader.pipeline.vix = vix;
+    trader.pipeline.dayNumber = dayNumberOf(session.openUs);
+
+    this.#progress.step(`connecting, and warming up ${universe.members.length} stocks`);
+    trader.feed.onStatus = (status, detail) => {
+      if (status === "down" || status === "refused") this.#warn(`feed ${status}: ${detail}`);
+    };
+    const [readyCount, , , , assets] = await Promise.all([
+      warmUp(trader, rest, config, market.clock.nowUs()),
+      trader.feed.start(trader.instruments.symbols),
+      trader.gateway.start(),
+      journal.start({
+        instruments: trader.instruments.symbols,
+        orders: trader.orders,
+        manifest: {
+          version: VERSION,
+          mode: config.mode,
+          date: market.date,
+          seed: config.seed,
+          configSha256: this.#configSha256,
+          model: inference.info,
+          universe: universe.members,
+        },
+      }),
+      trader.gateway.assets(trader.instruments.symbols),
+    ]);
+    if (readyCount < trader.instruments.count) {
+      this.#warnings.push(`${trader.instruments.count - readyCount} stocks have too little history and must warm up`);
+    }
+    for (const asset of assets) {
+      const slot = trader.instruments.slotOf(asset.symbol);
+      if (slot < 0) continue;
+      trader.instruments.isTradable[slot] = asset.isTradable ? 1 : 0;
+      trader.instruments.isShortable[slot] = asset.isShortable ? 1 : 0;
+    }
+    this.#interrupt.check();
+
+    this.#progress.step("reconciling with the broker");
+    const account = await trader.gateway.account();
+    if (account.isTradingBlocked) {
+      throw new UserError("refused", "the broker blocks trading on this account", "ask the broker why");
+    }
+    const reconciliation = await trader.gateway.reconcile(trader.ledger);
+    if (!reconciliation.isClean) {
+      throw new UserError(
+        "refused",
+        `gyr and the broker do not agree:\n  ${reconciliation.problems.join("\n  ")}`,
+        "close or cancel what an earlier run left open at the broker, then start again",
+      );
+    }
+    if (reconciliation.foreignOrders + reconciliation.foreignPositions > 0) {
+      this.#warnings.push(
+        `${reconciliation.foreignOrders} orders and ${reconciliation.foreignPositions} positions in the account are not gyr's; they stay untouched`,
+      );
+    }
+    const cashStartTicks = account.cashTicks;
+    trader.ledger.openDay(cashStartTicks);
+    trader.pipeline.capitalTicks = Math.min(account.cashTicks, account.buyingPowerTicks);
+    trader.arena.freeze();
+    this.#interrupt.check();
+
+    const schedule = this.#schedule(session);
+    const outcome = await this.#trade(trader, schedule, market);
+    this.#progress.step("closing the books");
+    const positionsAtClose = await this.#positionsHeld(trader);
+    await journal.close();
+    const report = collectReport({
+      trader,
+      config,
+      configSha256: this.#configSha256,
+      schedule,
+      universe,
+      engine: inference.info,
+      isModelTrained: model.card.isTrained,
+      outcome,
+      exitReason: this.#day?.exitReason ?? "flatten",
+      equity: this.#day?.equity ?? [],
+      cashStartTicks,
+      positionsAtClose,
+      startedWallIso: new Date(this.#startedWallUs / 1000).toISOString(),
+      wallSeconds: (monotonicNs() - this.#startedNs) / 1e9,
+      dataOrigin: market.dataOrigin,
+      warnings: this.#warnings,
+      reportPath: resolve(config.paths.report),
+      journalPath: resolve(journalPath),
+    });
+    this.#writeReport(report);
+    return report;
+  }
+
+  /** Stops everything that is still running. Safe at any point of the start. */
+  async close(): Promise<void> {
+    this.#progress.stop();
+    this.#driver?.stop();
+    await Promise.allSettled([this.#trader?.feed.stop(), this.#trader?.gateway.stop(), this.#journal?.close()]);
+    await this.#venue?.stop();
+  }
+
+  async #openMarket(): Promise<Market> {
+    const config = this.#config;
+    if (config.mode !== "sim") {
+      const { feedRest, feedSocket, trading, stream } = endpointsOf(config);
+      const secrets = requireSecrets(config, process.env);
+      const keys = {
+        polygonKey: secrets.polygonApiKey.reveal(),
+        keyId: secrets.alpacaKeyId.reveal(),
+        secret: secrets.alpacaSecretKey.reveal(),
+      };
+      const clock = new WallClock();
+      const date = newYorkDate(clock.nowUs());
+      return {
+        date,
+        clock,
+        urls: { feedRest, feedSocket, trading, stream },
+        keys,
+        lockstep: null,
+        dataOrigin: "Polygon",
+      };
+    }
+    this.#progress.step(`opening the venue of ${config.sim.day}`);
+    this.#venue = await startEmbeddedVenue(config);
+    const { polygonRest, polygonWs, alpacaRest, alpacaWs, control } = this.#venue.urls;
+    const manual = new ManualClock();
+    const client = lockstepClientFor(manual, () => this.#trader!);
+    const hello = await client.connect(control);
+    const isLockstep = hello.mode === "lockstep";
+    return {
+      date: config.sim.day,
+      clock: isLockstep ? manual : new ScaledClock(hello.wallUs, hello.nowUs, hello.speed),
+      urls: { feedRest: polygonRest, feedSocket: polygonWs, trading: alpacaRest, stream: alpacaWs },
+      keys: { polygonKey: SIM_POLYGON_KEY, keyId: SIM_KEY_ID, secret: SIM_SECRET },
+      lockstep: isLockstep ? client : null,
+      dataOrigin: config.sim.dataDir === "" ? SAMPLE_ORIGIN : `flat files in ${config.sim.dataDir}`,
+    };
+  }
+
+  async #trade(trader: Trader, schedule: Schedule, market: Market): Promise<RunReport["outcome"]> {
+    const { bars, shutdown } = this.#config;
+    const day = new TradingDay({
+      trader,
+      schedule,
+      barIntervalUs: bars.intervalSec * 1_000_000,
+      barGraceUs: bars.closeGraceMs * 1_000,
+      onSignal: shutdown.positions,
+      onMinute: (nowUs) => this.#showMinute(trader, schedule, nowUs),
+      warn: (text) => this.#warn(text),
+    });
+    this.#day = day;
+    const driver = market.lockstep === null ? new WallDriver(trader) : new LockstepDriver(trader, market.lockstep);
+    this.#driver = driver;
+    trader.gateway.onStatus = (isUp, detail) => {
+      this.#warn(`order stream ${isUp ? "up" : "down"}: ${detail}`);
+      day.onStream(isUp);
+    };
+    trader.journal.onFailure = (message) => this.#warn(`journal: ${message}; no entries until it works again`);
+    this.#progress.step(`armed at ${formatNewYorkTime(market.clock.nowUs())} New York time`);
+    day.arm();
+    let timeOut: ReturnType<typeof setTimeout> | undefined;
+    const gaveUp = new Promise<"interrupted">((resolveGaveUp) => {
+      this.#interrupt.onSignal = (signal) => {
+        this.#warn(
+          `${signal}: no further entries, ${shutdown.positions === "flatten" ? "flattening" : "keeping positions"}`,
+        );
+        day.interrupt();
+        timeOut = setTimeout(() => {
+          this.#warn(`not done ${shutdown.timeoutSec} s after ${signal}; leaving what is open with the broker`);
+          resolveGaveUp("interrupted");
+        }, shutdown.timeoutSec * 1_000);
+      };
+    });
+    driver.start();
+    try {
+      return await Promise.race([day.over, gaveUp, driver.failed]);
+    } catch (error) {
+      this.#warn(`the run failed: ${error instanceof Error ? error.message : String(error)}`);
+      return "failed";
+    } finally {
+      clearTimeout(timeOut);
+      driver.stop();
+    }
+  }
+
+  #schedule(session: CalendarDay): Schedule {
+    const { entryStart, entryEnd, flatBy, flattenLeadSec } = this.#config.session;
+    return scheduleOf(session, {
+      entryStartUs: newYorkTimeUs(session.date, entryStart),
+      entryEndUs: newYorkTimeUs(session.date, entryEnd),
+      flatByUs: newYorkTimeUs(session.date, flatBy),
+      usualCloseUs: newYorkTimeUs(session.date, "16:00"),
+      flattenLeadUs: flattenLeadSec * 1_000_000,
+    });
+  }
+
+  /** VIX, percent a year: the close before the day in sim, the latest value otherwise; NaN (no entries) where unknown. */
+  async #vix(rest: PolygonRest, date: string): Promise<number> {
+    try {
+      const vix = this.#config.mode === "sim" ? await rest.vixPreviousClose(date) : await rest.vixLatest();
+      if (vix !== null) return vix;
+      this.#warnings.push("VIX is unknown: no entries");
+    } catch (error) {
+      this.#warnings.push(`VIX is unknown, so no entries: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    return Number.NaN;
+  }
+
+  #makeRunFolder(date: string): string {
+    const { runDir } = this.#config.paths;
+    const stamp = new Date(this.#startedWallUs / 1000).toISOString().replace(/[-:]/g, "").replace(/\..*/, "Z");
+    const folder = resolve(runDir, `${date}-${this.#config.mode}-${stamp}-${process.pid}`);
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (cause) {
+      throw new UserError(
+        "failed",
+        `cannot make the run's folder ${folder}`,
+        "set [paths] run_dir to a folder gyr may write",
+        { cause },
+      );
+    }
+    return folder;
+  }
+
+  /** Positions of ours that the broker still has. Asking may fail at the end of a failed run; the ledger then answers. */
+  async #positionsHeld(trader: Trader): Promise<number> {
+    try {
+      const positions = await trader.gateway.positions();
+      return positions.filter((position) => {
+        const slot = trader.instruments.slotOf(position.symbol);
+        return slot >= 0 && trader.orders.count > 0 && position.qty !== 0 && trader.ledger.hasTraded(slot);
+      }).length;
+    } catch {
+      this.#warnings.push("the broker did not answer at the end: positions are the ledger's");
+      return trader.ledger.positionCount;
+    }
+  }
+
+  #writeReport(report: RunReport): void {
+    try {
+      mkdirSync(dirname(report.reportPath), { recursive: true });
+      writeFileSync(report.reportPath, renderReport(report));
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.#warn(`the report could not be written to ${report.reportPath}: ${reason}`);
+    }
+  }
+
+  #showMinute(trader: Trader, schedule: Schedule, nowUs: number): void {
+    const equityTicks = this.#day?.equity.at(-1)?.equityTicks ?? 0;
+    this.#progress.update({
+      nowUs,
+      openUs: schedule.openUs,
+      closeUs: schedule.closeUs,
+      clock: formatNewYorkTime(nowUs).slice(0, 5),
+      positions: trader.ledger.positionCount,
+      orders: trader.pipeline.orderCount + trader.flattener.exitCount,
+      pnlUsd: usdFromTicks(equityTicks - trader.ledger.openingCashTicks),
+    });
+  }
+
+  #warn(text: string): void {
+    this.#warnings.push(text);
+    this.#progress.warn(text);
+  }
+}
+
+/** Today's session, or a clear refusal. */
+function sessionOf(date: string): CalendarDay {
+  const session = tradingDay(date);
+  if (session !== null) return session;
+  throw new UserError("failed", `${date} is not a trading day in New York`, "start on a trading day, or set [sim] day");
+}
+
+/** The card's win rate where the network decides and the card states one; the configured prior otherwise. */
+function winRateOf(config: Config, cardWinRate: number | null): number {
+  return config.strategy.signal === "cnn" && cardWinRate !== null ? cardWinRate : config.strategy.winRatePrior;
+}
