@@ -46,7 +46,7 @@ export function parseTicks(text: string): number {
   if (!/^-?\d+(\.\d+)?$/.test(text)) return Number.NaN;
   const negative = text.charCodeAt(0) === 45;
   const [whole, frac = ""] = (negative ? text.slice(1) : text).split(".") as [string, string?];
-  const digits = (frac + "00000").slice(0, 5);
+  const digits = `${frac}00000`.slice(0, 5);
   const ticks = Number(whole) * TICKS_PER_USD + Math.floor((Number(digits) + 5) / 10);
   return negative ? -ticks : ticks;
 }

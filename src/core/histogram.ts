@@ -18,7 +18,7 @@ export class Histogram {
 
   /** Counts one duration in nanoseconds; negative ones count as 0. */
   record(ns: number): void {
-    const value = ns > 0 ? ns : 0;
+    const value = Math.max(ns, 0);
     this.counts[this.#bucket(value)]! += 1;
     this.count += 1;
     this.sumNs += value;
@@ -33,7 +33,7 @@ export class Histogram {
     let seen = 0;
     for (let i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
       seen += this.counts[i]!;
-      if (seen >= rank) return Math.min(bucketUpperNs(i), this.maxNs);
+      if (seen >= rank) return i === HISTOGRAM_BUCKET_COUNT - 1 ? this.maxNs : Math.min(bucketUpperNs(i), this.maxNs);
     }
     return this.maxNs;
   }

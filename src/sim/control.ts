@@ -61,8 +61,8 @@ export function parseClientMessage(text: string): ClientMessage | null {
   }
   if (typeof value !== "object" || value === null) return null;
   const message = value as Record<string, unknown>;
-  if (message["type"] === "join") return { type: "join" };
-  if (message["type"] !== "done") return null;
+  if (message.type === "join") return { type: "join" };
+  if (message.type !== "done") return null;
   const { nowUs, wakeUs } = message;
   if (typeof nowUs !== "number" || !Number.isFinite(nowUs)) return null;
   // JSON has no Infinity: a client without a timer says null.

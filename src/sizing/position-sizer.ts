@@ -77,6 +77,6 @@ export class PositionSizer {
     const wantedTicks = this.#baseNotionalTicks[slot]! * multiplier * strength;
     const capTicks = Math.max(0, availableTicks) * this.#params.positionFracMax;
     const qty = Math.floor(Math.min(wantedTicks, capTicks) / pxTicks);
-    return qty > 0 ? qty : 0;
+    return Math.max(qty, 0);
   }
 }

@@ -5,12 +5,7 @@
 //   strength   = |momentum head|, where it points the same way; otherwise no signal
 //   confidence = (p - 1/3) / (2/3), the probability above that of a guess among three
 
-import {
-  OUTPUT_BUY_PROB,
-  OUTPUT_HOLD_PROB,
-  OUTPUT_MOMENTUM,
-  OUTPUT_SELL_PROB,
-} from "../inference/engine.ts";
+import { OUTPUT_BUY_PROB, OUTPUT_HOLD_PROB, OUTPUT_MOMENTUM, OUTPUT_SELL_PROB } from "../inference/engine.ts";
 import type { Signal } from "./signal.ts";
 
 /**
