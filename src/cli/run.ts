@@ -195,7 +195,7 @@ class Run {
     if (account.isTradingBlocked) {
       throw new UserError("refused", "the broker blocks trading on this account", "ask the broker why");
     }
-    const reconciliation = await trader.gateway.reconcile(trader.ledger);
+    const reconciliation = await trader.gateway.reconcile(trader.ledger.positionQty);
     if (!reconciliation.isClean) {
       throw new UserError(
         "refused",
@@ -381,7 +381,7 @@ class Run {
       const positions = await trader.gateway.positions();
       return positions.filter((position) => {
         const slot = trader.instruments.slotOf(position.symbol);
-        return slot >= 0 && trader.orders.count > 0 && position.qty !== 0 && trader.ledger.hasTraded(slot);
+        return slot >= 0 && position.qty !== 0 && trader.ledger.tradedQty[slot]! > 0;
       }).length;
     } catch {
       this.#warnings.push("the broker did not answer at the end: positions are the ledger's");

@@ -55,8 +55,7 @@ export class LockstepDriver implements Driver {
     const { feed, gateway } = this.#trader;
     const poke = () => this.#client.poke();
     feed.onFrame = poke;
-    gateway.onFrame = poke;
-    gateway.onIdle = poke;
+    gateway.onActivity = poke;
     this.#client.join();
   }
 

@@ -151,6 +151,7 @@ export class Trader {
       clock: options.clock,
       timers: this.timers,
       prng: Prng.stream(config.seed, "gateway.jitter"),
+      arena,
       orders: this.orders,
       executions: this.executions,
       instruments: this.instruments,
