@@ -4,7 +4,6 @@
 import type { Arena } from "../core/arena.ts";
 import { assert } from "../core/assert.ts";
 import { INSTRUMENT_CAPACITY } from "./instruments.ts";
-import { INSTRUMENT_CAPACITY } from "./instruments.ts";
 
 /** Rows. 20 positions x 3 orders, turned over many times: 200 orders a minute for 390 minutes is the broker's ceiling. */
 export const ORDER_CAPACITY = 1 << 14;
@@ -92,8 +91,6 @@ export class OrderTable {
   readonly parentRow: Int32Array;
   /** (order) intent number of the instrument on this day, 0-based; -1 for legs, whose ids the broker makes. */
   readonly intentNumber: Int32Array;
-  /** (instrument) intents of the day so far. */
-  readonly intentCount: Int32Array;
   /** (order) market time of the intent, epoch us. */
   readonly tsIntentUs: Float64Array;
   /** (order) monotonic ns when the tick that caused it was received, its bytes were sent, and the answer was read. */
@@ -122,7 +119,6 @@ export class OrderTable {
     this.filledNotionalTicks = arena.f64("orders.filledNotionalTicks", ORDER_CAPACITY);
     this.parentRow = arena.i32("orders.parentRow", ORDER_CAPACITY);
     this.intentNumber = arena.i32("orders.intentNumber", ORDER_CAPACITY);
-    this.intentCount = arena.i32("orders.intentCount", INSTRUMENT_CAPACITY);
     this.tsIntentUs = arena.f64("orders.tsIntentUs", ORDER_CAPACITY);
     this.tsTickNs = arena.f64("orders.tsTickNs", ORDER_CAPACITY);
     this.tsSentNs = arena.f64("orders.tsSentNs", ORDER_CAPACITY);

@@ -25,7 +25,7 @@ export async function makeEngine(config: Config, model: Model): Promise<Inferenc
 
 /** The engine that answers when the first one fails. */
 export function makeWasm(model: Model): Promise<InferenceEngine> {
-  return WasmEngine.create(model, BATCH_MAX);
+  return WasmEngine.create(model);
 }
 
 const US_PER_DAY = 86_400_000_000;

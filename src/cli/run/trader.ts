@@ -16,7 +16,7 @@ import { PolygonFeed } from "../../feed/polygon/socket.ts";
 import { AlpacaGateway } from "../../gateway/alpaca/alpaca-gateway.ts";
 import { ExecutionRing } from "../../gateway/gateway.ts";
 import type { InferenceEngine } from "../../inference/engine.ts";
-import { feesTicks } from "../../ledger/fees.ts";
+import { DayFees } from "../../ledger/fees.ts";
 import type { Journal } from "../../ledger/journal.ts";
 import { Ledger } from "../../ledger/ledger.ts";
 import { MarketEventRing } from "../../market/events.ts";
@@ -160,6 +160,7 @@ export class Trader {
       isDeferred: options.isLockstep,
     });
     this.flattener = new Flattener(arena, this.instruments, this.orders, this.ledger, this.gateway, this.journal);
+    const fees = new DayFees(options.date);
     this.pipeline = new Pipeline(
       {
         instruments: this.instruments,
@@ -183,7 +184,7 @@ export class Trader {
         latencies: this.latencies,
         record: this.record,
         isBarsFromTrades: config.feed.trades,
-        feeTicks: (side, qty, notionalTicks) => feesTicks(options.date, side, qty, notionalTicks),
+        feeTicks: (side, qty, notionalTicks) => fees.add(side, qty, notionalTicks),
       },
       strategyParams(config),
     );
