@@ -1,5 +1,6 @@
 // The WGSL forward pass against the float64 reference, on SwiftShader (test/support/vulkan.ts) or a GPU named in
-// GYR_TEST_ADAPTER. With WebGPU's validation and the shader's bounds checks on, except where a test says otherwise.
+// GYR_TEST_ADAPTER: the suite that every engine passes, then what only a GPU can do wrong. WebGPU's validation and the
+// shader's bounds checks are on, except where a test says otherwise.
 
 import { heapStats } from "bun:jsc";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
@@ -7,12 +8,12 @@ import { Prng } from "../../src/core/prng.ts";
 import {
   ENGINE_FAILED,
   ENGINE_OK,
+  type InferenceEngine,
   OUTPUT_MOMENTUM,
   OUTPUT_SENTINEL,
   OUTPUT_STRIDE,
   WINDOW_ELEMS,
 } from "../../src/inference/engine.ts";
-import { loadModelByName, type Model } from "../../src/inference/model-file.ts";
 import { ReferenceEngine } from "../../src/inference/reference/forward-pass.ts";
 import { listAdapters } from "../../src/inference/webgpu/adapters.ts";
 import {
@@ -22,25 +23,30 @@ import {
 } from "../../src/inference/webgpu/forward-pass.ts";
 import { KERNELS } from "../../src/inference/webgpu/kernels.ts";
 import type { WebGpuError } from "../../src/inference/webgpu/webgpu-error.ts";
+import { inferenceConformance } from "../conformance/inference-engine.ts";
+import { randomModel } from "../support/models.ts";
 import { useTestAdapter } from "../support/vulkan.ts";
-import { randomWindows, realWindows, type Windows } from "./windows.ts";
+import { randomWindows } from "../support/windows.ts";
 
 const BATCH_MAX = 100;
-/** Word after the last slot a call may write. */
-const GUARD = 12_345;
-
 const adapter = await useTestAdapter();
 const SOURCE = KERNELS["forward-pass"].source;
 
-describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReason || `on ${adapter.name}`}`, () => {
-  let model: Model;
+inferenceConformance(
+  `webgpu on ${adapter.name || adapter.skipReason}`,
+  (model) => WebGpuEngine.create({ model, adapterName: adapter.name, batchMax: BATCH_MAX, isChecked: true }),
+  { skipReason: adapter.skipReason, tolerance: REFERENCE_TOLERANCE },
+);
+
+describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass on ${adapter.name || adapter.skipReason}`, () => {
+  const model = randomModel(7);
+  const reference = new ReferenceEngine(model);
   let engine: WebGpuEngine;
 
   beforeAll(async () => {
-    model = await loadModelByName("untrained");
     engine = await makeEngine();
   });
-  afterAll(() => engine.close());
+  afterAll(() => engine?.close());
 
   function makeEngine(options: Partial<WebGpuEngineOptions> = {}): Promise<WebGpuEngine> {
     return WebGpuEngine.create({
@@ -61,90 +67,52 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReas
     throw new Error("an engine was made");
   }
 
-  /** Outputs of all windows, in batches of `batch`. */
-  function outputsOf(of: WebGpuEngine, windows: Windows, batch: number): Float32Array {
-    const outputs = new Float32Array(windows.count * OUTPUT_STRIDE);
-    for (let first = 0; first < windows.count; first += batch) {
-      const count = Math.min(batch, windows.count - first);
-      const out = new Float32Array(count * OUTPUT_STRIDE + 1);
-      out[count * OUTPUT_STRIDE] = GUARD;
-      expect(of.predict(windows.features, windows.offsets.slice(first, first + count), count, out)).toBe(ENGINE_OK);
-      expect(out[count * OUTPUT_STRIDE]).toBe(GUARD);
-      outputs.set(out.subarray(0, count * OUTPUT_STRIDE), first * OUTPUT_STRIDE);
-    }
-    return outputs;
-  }
-
-  function referenceOf(windows: Windows): Float32Array {
-    const outputs = new Float32Array(windows.count * OUTPUT_STRIDE);
-    new ReferenceEngine(model).predict(windows.features, windows.offsets, windows.count, outputs);
-    return outputs;
+  /** Outputs of windows that lie one after another, in one call. */
+  function outputsOf(of: InferenceEngine, windows: Float32Array): Float32Array {
+    const count = windows.length / WINDOW_ELEMS;
+    const out = new Float32Array(count * OUTPUT_STRIDE);
+    expect(of.predict(windows, offsetsOf(count), count, out)).toBe(ENGINE_OK);
+    return out;
   }
 
   function expectAgreement(found: Float32Array, expected: Float32Array): void {
     expect(found.length).toBe(expected.length);
-    let errorMax = 0;
+    let worst = 0;
     let squares = 0;
     for (let i = 0; i < found.length; i++) {
-      // A NaN makes the maximum NaN and fails.
-      const error = Math.abs(found[i]! - expected[i]!);
-      if (!(error <= errorMax)) errorMax = error;
-      squares += error * error;
+      const difference = Math.abs(found[i]! - expected[i]!);
+      // Written so that a NaN is the worst of all.
+      if (!(difference <= worst)) worst = difference;
+      squares += difference * difference;
     }
-    expect(errorMax).toBeLessThanOrEqual(REFERENCE_TOLERANCE);
-    // Far below the largest error allowed: it is not the size of every error.
+    expect(worst).toBeLessThanOrEqual(REFERENCE_TOLERANCE);
+    // Not every output is as wrong as the worst may be.
     expect(Math.sqrt(squares / found.length)).toBeLessThan(REFERENCE_TOLERANCE / 10);
   }
 
   describe("numbers", () => {
-    test("agree with the reference on 1,000 random windows", () => {
-      const windows = randomWindows(model, 1_000, 11, 1.5);
-      expectAgreement(outputsOf(engine, windows, BATCH_MAX), referenceOf(windows));
-    });
-
-    test("agree with the reference on 1,000 real windows", async () => {
-      const windows = await realWindows(1_000);
-      expectAgreement(outputsOf(engine, windows, BATCH_MAX), referenceOf(windows));
-    });
-
-    test("agree with the reference where most inputs are clamped", () => {
-      const windows = randomWindows(model, 100, 12, 30);
-      expectAgreement(outputsOf(engine, windows, BATCH_MAX), referenceOf(windows));
-    });
-
-    test("do not depend on the batch a window comes in", () => {
-      const windows = randomWindows(model, 100, 13, 2);
-      const alone = outputsOf(engine, windows, 1);
-      for (const batch of [2, 99, 100]) expect(outputsOf(engine, windows, batch)).toEqual(alone);
-    });
-
-    test("follow the offsets, wherever the windows lie in the column", () => {
-      const { features } = randomWindows(model, 8, 14, 2);
-      const offsets = Int32Array.of(7 * WINDOW_ELEMS, 12, 3 * WINDOW_ELEMS + 24, 12, 0);
-      const windows = { count: offsets.length, features, offsets };
-      const found = outputsOf(engine, windows, windows.count);
-      expectAgreement(found, referenceOf(windows));
-      expect(found.slice(OUTPUT_STRIDE, 2 * OUTPUT_STRIDE)).toEqual(found.slice(3 * OUTPUT_STRIDE, 4 * OUTPUT_STRIDE));
-      expectAgreement(outputsOf(engine, windows, 1), referenceOf(windows));
+    test("are near the reference throughout, not only within the largest error allowed", () => {
+      const windows = randomWindows(model, BATCH_MAX, 11);
+      expectAgreement(outputsOf(engine, windows), outputsOf(reference, windows));
     });
 
     test("are the same with production's flags as with every check on", async () => {
       const production = await makeEngine({ isChecked: false });
-      const windows = randomWindows(model, 100, 15, 2);
-      expectAgreement(outputsOf(production, windows, BATCH_MAX), outputsOf(engine, windows, BATCH_MAX));
+      const windows = randomWindows(model, BATCH_MAX, 15);
+      expectAgreement(outputsOf(production, windows), outputsOf(engine, windows));
       production.close();
     });
 
     test("come out when sizes change from call to call", () => {
       const prng = new Prng(16);
-      const windows = randomWindows(model, BATCH_MAX, 16, 2);
-      const expected = referenceOf(windows);
+      const windows = randomWindows(model, BATCH_MAX, 16);
+      const expected = outputsOf(reference, windows);
       const out = new Float32Array(BATCH_MAX * OUTPUT_STRIDE);
       for (let call = 0; call < 40; call++) {
         const count = 1 + prng.nextInt(12);
         const first = prng.nextInt(BATCH_MAX - count);
-        const offsets = windows.offsets.slice(first, first + count);
-        expect(engine.predict(windows.features, offsets, count, out)).toBe(ENGINE_OK);
+        const offsets = offsetsOf(BATCH_MAX).slice(first, first + count);
+        expect(engine.predict(windows, offsets, count, out)).toBe(ENGINE_OK);
         expectAgreement(
           out.slice(0, count * OUTPUT_STRIDE),
           expected.slice(first * OUTPUT_STRIDE, (first + count) * OUTPUT_STRIDE),
@@ -152,19 +120,22 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReas
       }
     });
 
-    test("of no window are none", () => {
-      const out = new Float32Array(1).fill(GUARD);
-      expect(engine.predict(new Float32Array(0), new Int32Array(0), 0, out)).toBe(ENGINE_OK);
-      expect(out[0]).toBe(GUARD);
+    test("come out of a column in shared memory", () => {
+      const windows = randomWindows(model, 2, 20);
+      const shared = new Float32Array(new SharedArrayBuffer(windows.byteLength));
+      shared.set(windows);
+      expect(outputsOf(engine, shared)).toEqual(outputsOf(engine, windows));
+      const out = new Float32Array(OUTPUT_STRIDE);
+      expect(engine.predict(shared, Int32Array.of(WINDOW_ELEMS), 1, out)).toBe(ENGINE_OK);
+      expect(out).toEqual(outputsOf(engine, windows).slice(OUTPUT_STRIDE));
     });
   });
 
   test("leave nothing behind once the event loop has turned", async () => {
     const CALLS = 500;
-    const windows = randomWindows(model, 1, 19, 2);
-    const out = new Float32Array(OUTPUT_STRIDE);
+    const window = randomWindows(model, 1, 19);
     const objectsAfterCalls = async (): Promise<number> => {
-      for (let call = 0; call < CALLS; call++) engine.predict(windows.features, windows.offsets, 1, out);
+      for (let call = 0; call < CALLS; call++) outputsOf(engine, window);
       // Collecting finds what is dead, a turn runs its finalizers, collecting again frees what they held.
       for (let round = 0; round < 2; round++) {
         Bun.gc(true);
@@ -181,21 +152,20 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReas
 
   describe("inputs that are not ordinary numbers", () => {
     test.each([
-      ["zeros", 0],
       ["the largest float", 3.4e38],
       ["the smallest", -3.4e38],
       ["infinity", Number.POSITIVE_INFINITY],
       ["minus infinity", Number.NEGATIVE_INFINITY],
     ])("%s give what the reference gives", (_name, value) => {
-      const windows = { count: 1, features: new Float32Array(WINDOW_ELEMS).fill(value), offsets: new Int32Array(1) };
-      expectAgreement(outputsOf(engine, windows, 1), referenceOf(windows));
+      const window = new Float32Array(WINDOW_ELEMS).fill(value);
+      expectAgreement(outputsOf(engine, window), outputsOf(reference, window));
     });
 
     test("a NaN gives its window NaN and sentinel 0, and leaves the others alone", () => {
-      const windows = randomWindows(model, 3, 17, 2);
-      const clean = outputsOf(engine, windows, 3);
-      windows.features[WINDOW_ELEMS + WINDOW_ELEMS - 1] = Number.NaN;
-      const found = outputsOf(engine, windows, 3);
+      const windows = randomWindows(model, 3, 17);
+      const clean = outputsOf(engine, windows);
+      windows[2 * WINDOW_ELEMS - 1] = Number.NaN;
+      const found = outputsOf(engine, windows);
       for (let i = 0; i <= OUTPUT_MOMENTUM; i++) expect(found[OUTPUT_STRIDE + i]).toBeNaN();
       expect(found[OUTPUT_STRIDE + OUTPUT_SENTINEL]).toBe(0);
       expect(found.slice(0, OUTPUT_STRIDE)).toEqual(clean.slice(0, OUTPUT_STRIDE));
@@ -223,7 +193,7 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReas
     test("are found by part of their name in any case", async () => {
       const named = await makeEngine({ adapterName: adapter.name.toUpperCase() });
       expect(named.info.adapter.toLowerCase()).toContain(adapter.name.toLowerCase());
-      expect(named.info).toMatchObject({ engine: "webgpu", precision: "fp32", model: "untrained" });
+      expect(named.info).toMatchObject({ engine: "webgpu", precision: "fp32", model: model.name });
       named.close();
     });
 
@@ -276,9 +246,9 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReas
         },
         ...options,
       });
-      const windows = randomWindows(model, 4, 18, 2);
+      const windows = randomWindows(model, 4, 18);
       const out = new Float32Array(4 * OUTPUT_STRIDE);
-      const predict = (): number => made.predict(windows.features, windows.offsets, 4, out);
+      const predict = (): number => made.predict(windows, offsetsOf(4), 4, out);
       return { engine: made, device: device!, predict };
     }
 
@@ -338,3 +308,7 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass ${adapter.skipReas
     });
   });
 });
+
+function offsetsOf(count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, window) => window * WINDOW_ELEMS);
+}
