@@ -1,0 +1,718 @@
+// Polygon's REST routes over the recorded days, as of the venue's time: snapshots, grouped daily, aggregates, reference,
+// indices, market status. Called by the Polygon server for every request that is not a WebSocket upgrade.
+//
+// Answers are built as text: a warm-up asks for a hundred stocks of two hundred bars each.
+
+import { TICKS_PER_USD } from "../../core/fixed-point.ts";
+import {
+  CalendarError,
+  closedReason,
+  newYorkDate,
+  newYorkOffsetUs,
+  newYorkTimeUs,
+  tradingDay,
+} from "../../market/calendar.ts";
+import type { DayBars } from "../../market/flat-file.ts";
+import type { Timeline } from "../timeline.ts";
+import { MINUTE_US } from "./intrabar.ts";
+import {
+  type BarSum,
+  type RecordedDay,
+  type RecordedDays,
+  type RowRange,
+  sumRows,
+  typicalPxTicks,
+  type VixClose,
+} from "./recorded-days.ts";
+import { ROUND_LOT } from "./spread.ts";
+import type { MarketTape } from "./tape.ts";
+
+/** What the reference routes say about a symbol; without it, it is an ETF known by its symbol alone. */
+export interface TickerReference {
+  readonly name: string;
+  readonly type: string;
+  readonly primaryExchange: string;
+  /** USD; absent for funds. */
+  readonly marketCapUsd?: number;
+}
+
+export interface PolygonRestOptions {
+  readonly timeline: Timeline;
+  readonly tape: MarketTape;
+  readonly days: RecordedDays;
+  readonly apiKey: string;
+  readonly reference?: ReadonlyMap<string, TickerReference>;
+  /** Requests answered in a minute of the venue's time; the paid plans have no limit. */
+  readonly requestsPerMinuteMax?: number;
+}
+
+const US_PER_MS = 1_000;
+const HOUR_US = 60 * MINUTE_US;
+const DAY_US = 24 * HOUR_US;
+const AGGREGATES_LIMIT_DEFAULT = 5_000;
+const AGGREGATES_LIMIT_MAX = 50_000;
+const TICKERS_LIMIT_DEFAULT = 100;
+const TICKERS_LIMIT_MAX = 1_000;
+const HOLIDAY_DAYS_AHEAD = 370;
+/** 2000-01-01 and 2031-01-01 UTC: what the calendar covers. */
+const INSTANT_US_MIN = 946_684_800_000_000;
+const INSTANT_US_MAX = 1_924_992_000_000_000;
+const VIX_TICKER = "I:VIX";
+const VIX_NAME = "Cboe Volatility Index";
+const REFERENCE_DEFAULT = { type: "ETF", primaryExchange: "ARCX" } as const;
+
+const SNAPSHOT_ALL = "/v2/snapshot/locale/us/markets/stocks/tickers";
+const GROUPED = /^\/v2\/aggs\/grouped\/locale\/us\/market\/stocks\/([^/]+)$/;
+const AGGREGATES = /^\/v2\/aggs\/ticker\/([^/]+)\/range\/([^/]+)\/([^/]+)\/([^/]+)\/([^/]+)$/;
+const PREVIOUS = /^\/v2\/aggs\/ticker\/([^/]+)\/prev$/;
+const SNAPSHOT_ONE = /^\/v2\/snapshot\/locale\/us\/markets\/stocks\/tickers\/([^/]+)$/;
+const TICKERS = "/v3/reference/tickers";
+const TICKER_DETAILS = /^\/v3\/reference\/tickers\/([^/]+)$/;
+const INDICES_SNAPSHOT = "/v3/snapshot/indices";
+/** Routes of the vendor that exist and that this venue's plan does not include. */
+const REFUSED = /^\/(v3\/(trades|quotes|snapshot\/options)|v2\/last|v1\/(last|last_quote|indicators))\//;
+
+/** A request that gets an error body instead of data. */
+class Refusal extends Error {
+  readonly httpStatus: number;
+  readonly status: string;
+  constructor(httpStatus: number, status: string, message: string) {
+    super(message);
+    this.httpStatus = httpStatus;
+    this.status = status;
+  }
+}
+
+/** One request being answered. */
+interface Query {
+  readonly nowUs: number;
+  readonly requestId: string;
+  readonly origin: string;
+  readonly params: URLSearchParams;
+}
+
+export class PolygonRest {
+  readonly #timeline: Timeline;
+  readonly #tape: MarketTape;
+  readonly #days: RecordedDays;
+  readonly #apiKey: string;
+  readonly #reference: ReadonlyMap<string, TickerReference>;
+  readonly #requestsPerMinuteMax: number;
+  #requestCount = 0;
+  #minuteUs = 0;
+  #minuteRequests = 0;
+
+  constructor(options: PolygonRestOptions) {
+    this.#timeline = options.timeline;
+    this.#tape = options.tape;
+    this.#days = options.days;
+    this.#apiKey = options.apiKey;
+    this.#reference = options.reference ?? new Map();
+    this.#requestsPerMinuteMax = options.requestsPerMinuteMax ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Answers one request. Never throws: what cannot be answered gets the vendor's error body. */
+  fetch(request: Request): Response {
+    const url = new URL(request.url);
+    this.#requestCount += 1;
+    const query: Query = {
+      nowUs: this.#timeline.nowUs,
+      requestId: this.#requestCount.toString(16).padStart(32, "0"),
+      origin: url.origin,
+      params: url.searchParams,
+    };
+    try {
+      this.#admit(request, query);
+      return json(200, this.#route(url.pathname, query));
+    } catch (error) {
+      return refuse(error, query.requestId);
+    }
+  }
+
+  /** Method, key and rate limit. */
+  #admit(request: Request, query: Query): void {
+    if (request.method !== "GET") throw new Refusal(405, "ERROR", `method ${request.method} not allowed, use GET`);
+    const bearer = /^Bearer (.*)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+    const key = query.params.get("apiKey") ?? bearer ?? "";
+    if (key === "") throw new Refusal(401, "ERROR", "API Key was not provided");
+    if (key !== this.#apiKey) throw new Refusal(401, "ERROR", "Unknown API Key");
+    const minuteUs = Math.floor(query.nowUs / MINUTE_US) * MINUTE_US;
+    if (minuteUs !== this.#minuteUs) {
+      this.#minuteUs = minuteUs;
+      this.#minuteRequests = 0;
+    }
+    this.#minuteRequests += 1;
+    if (this.#minuteRequests > this.#requestsPerMinuteMax) {
+      throw new Refusal(
+        429,
+        "ERROR",
+        "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue.",
+      );
+    }
+  }
+
+  #route(pathname: string, query: Query): string {
+    let match = AGGREGATES.exec(pathname);
+    if (match !== null) return this.#aggregates(match.slice(1).map(decodePart), query);
+    if (pathname === SNAPSHOT_ALL) return this.#snapshotAll(query);
+    match = SNAPSHOT_ONE.exec(pathname);
+    if (match !== null) return this.#snapshotOne(decodePart(match[1]!), query);
+    match = GROUPED.exec(pathname);
+    if (match !== null) return this.#grouped(decodePart(match[1]!), query);
+    match = PREVIOUS.exec(pathname);
+    if (match !== null) return this.#previous(decodePart(match[1]!), query);
+    if (pathname === TICKERS) return this.#tickers(query);
+    match = TICKER_DETAILS.exec(pathname);
+    if (match !== null) return this.#tickerDetails(decodePart(match[1]!), query);
+    if (pathname === INDICES_SNAPSHOT) return this.#indicesSnapshot(query);
+    if (pathname === "/v1/marketstatus/now") return this.#marketStatus(query);
+    if (pathname === "/v1/marketstatus/upcoming") return this.#upcoming(query);
+    if (REFUSED.test(pathname)) {
+      throw new Refusal(403, "NOT_AUTHORIZED", "You are not entitled to this data. Please upgrade your plan.");
+    }
+    throw new Refusal(404, "NOT_FOUND", "Page not found.");
+  }
+
+  // Snapshots
+
+  #snapshotAll(query: Query): string {
+    const asked = listParam(query.params, "tickers");
+    const symbols = asked.length === 0 ? this.#days.symbols : asked.filter((symbol) => this.#days.has(symbol));
+    const tickers = symbols.map((symbol) => this.#snapshot(symbol, query.nowUs));
+    return `{"count":${tickers.length},"status":"OK","request_id":"${query.requestId}","tickers":[${tickers.join(",")}]}`;
+  }
+
+  #snapshotOne(symbol: string, query: Query): string {
+    if (!this.#days.has(symbol)) throw new Refusal(404, "NOT_FOUND", "Ticker not found.");
+    return `{"status":"OK","request_id":"${query.requestId}","ticker":${this.#snapshot(symbol, query.nowUs)}}`;
+  }
+
+  #snapshot(symbol: string, nowUs: number): string {
+    const today = this.#days.sessionOf(newYorkDate(nowUs));
+    const before = this.#days.sessionBefore(nowUs);
+    const day = today === null ? null : this.#days.session(today, symbol, nowUs);
+    const previous = before === null ? null : this.#days.session(before, symbol, nowUs);
+    const change = day === null || previous === null ? 0 : day.closePxTicks - previous.closePxTicks;
+    const changePerc = previous === null ? 0 : round4((change / previous.closePxTicks) * 100);
+    const minute = today === null ? null : this.#lastMinute(today, symbol, nowUs);
+    const slot = this.#tape.slotOf(symbol);
+    const tradeUs = slot >= 0 && this.#tape.isActive(slot) ? this.#tape.lastTradeUs(slot) : 0;
+    const updatedUs = Math.max(tradeUs, minute?.endUs ?? 0);
+    return (
+      `{"ticker":${JSON.stringify(symbol)},"todaysChange":${usd(change)},"todaysChangePerc":${changePerc},` +
+      `"updated":${ns(updatedUs)},"day":${renderDay(day)},"min":${minute?.text ?? EMPTY_MINUTE},"prevDay":${renderDay(previous)}` +
+      `${tradeUs > 0 ? this.#renderLast(slot, tradeUs) : ""}}`
+    );
+  }
+
+  /** The last minute that is over, with the volume of the session up to it. */
+  #lastMinute(day: RecordedDay, symbol: string, nowUs: number): { text: string; endUs: number } | null {
+    const range = this.#days.minutes(symbol, 0, Number.POSITIVE_INFINITY, nowUs).find((found) => found.day === day);
+    if (range === undefined) return null;
+    const { bars } = day;
+    const row = range.to - 1;
+    const dayVolume = this.#days.session(day, symbol, nowUs)?.volume ?? 0;
+    const startUs = bars.startUs[row]!;
+    return {
+      text: `{${ohlcv(bars, row)},"av":${dayVolume},"t":${startUs / US_PER_MS}}`,
+      endUs: startUs + MINUTE_US,
+    };
+  }
+
+  #renderLast(slot: number, tradeUs: number): string {
+    const tape = this.#tape;
+    return (
+      `,"lastTrade":{"p":${usd(tape.lastPxTicks(slot))},"s":${tape.lastQty(slot)},"t":${ns(tradeUs)},"x":11},` +
+      `"lastQuote":{"p":${usd(tape.bidPxTicks(slot))},"s":${tape.bidQty(slot) / ROUND_LOT},` +
+      `"P":${usd(tape.askPxTicks(slot))},"S":${tape.askQty(slot) / ROUND_LOT},"t":${ns(tradeUs)}}`
+    );
+  }
+
+  // Aggregates
+
+  #grouped(date: string, query: Query): string {
+    requireDate(date, "date");
+    const day = this.#days.sessionOf(date);
+    const results: string[] = [];
+    for (const symbol of day?.bars.symbols ?? []) {
+      const sum = this.#days.session(day!, symbol, query.nowUs);
+      if (sum !== null)
+        results.push(`{"T":${JSON.stringify(symbol)},${renderSum(sum)},"t":${day!.closeUs / US_PER_MS}}`);
+    }
+    return envelope(results, results.length, isAdjusted(query.params), query.requestId, "");
+  }
+
+  #previous(symbol: string, query: Query): string {
+    const results: string[] = [];
+    const day = this.#days.sessionBefore(query.nowUs);
+    const sum = day === null ? null : this.#days.session(day, symbol, query.nowUs);
+    if (symbol === VIX_TICKER) {
+      const today = newYorkDate(query.nowUs);
+      const vix = this.#days.vixCloses(query.nowUs).findLast((close) => close.date < today);
+      if (vix !== undefined) results.push(`{"T":"${VIX_TICKER}",${renderVix(vix)}}`);
+    } else if (sum !== null) {
+      results.push(`{"T":${JSON.stringify(symbol)},${renderSum(sum)},"t":${day!.closeUs / US_PER_MS}}`);
+    }
+    const head = `"ticker":${JSON.stringify(symbol)},`;
+    return envelope(results, results.length, isAdjusted(query.params), query.requestId, head);
+  }
+
+  #aggregates(parts: string[], query: Query): string {
+    const [symbol, multiplierText, timespan, fromText, toText] = parts as [string, string, string, string, string];
+    const params = withCursor(query.params);
+    const multiplier = wholeNumber(multiplierText, "multiplier", 1, 50_000);
+    const fromUs = instant(fromText, "from", false);
+    const toUs = instant(toText, "to", true);
+    if (fromUs > toUs) throw badRequest(`from ${fromText} is after to ${toText}`);
+    const isDescending = oneOf(params.get("sort") ?? "asc", "sort", ["asc", "desc"]) === "desc";
+    const limit = wholeNumber(
+      params.get("limit") ?? String(AGGREGATES_LIMIT_DEFAULT),
+      "limit",
+      1,
+      AGGREGATES_LIMIT_MAX,
+    );
+    oneOf(timespan, "timespan", ["minute", "hour", "day"]);
+
+    const items =
+      timespan === "day"
+        ? this.#dayItems(symbol, multiplier, fromUs, toUs, query.nowUs)
+        : this.#minuteItems(
+            symbol,
+            multiplier * (timespan === "hour" ? HOUR_US : MINUTE_US),
+            fromUs,
+            toUs,
+            query.nowUs,
+          );
+    if (isDescending) items.reverse();
+    const page = takePage(items, limit);
+    const head = `"ticker":${JSON.stringify(symbol)},"queryCount":${page.baseCount},`;
+    const next =
+      page.next === null ? "" : this.#nextAggregatesUrl(parts, params, page.next, isDescending, query.origin);
+    return envelope(page.texts, page.texts.length, isAdjusted(params), query.requestId, head, next);
+  }
+
+  /** Buckets of minutes, rising in time. */
+  #minuteItems(symbol: string, lengthUs: number, fromUs: number, toUs: number, nowUs: number): Item[] {
+    // The vendor stretches both ends to whole buckets.
+    const firstUs = bucketStart(fromUs, lengthUs);
+    const lastUs = bucketStart(toUs, lengthUs) + lengthUs - 1;
+    const items: Item[] = [];
+    for (const range of this.#days.minutes(symbol, firstUs, lastUs, nowUs)) {
+      if (lengthUs === MINUTE_US) pushMinutes(items, range);
+      else pushBuckets(items, range, lengthUs);
+    }
+    return items;
+  }
+
+  /** Sessions, rising; with a multiplier, several of them to a bucket counted in days from the first of the range. */
+  #dayItems(symbol: string, multiplier: number, fromUs: number, toUs: number, nowUs: number): Item[] {
+    const items: Item[] = [];
+    const isAsked = (startUs: number): boolean => startUs + DAY_US > fromUs && startUs <= toUs;
+    if (symbol === VIX_TICKER) {
+      for (const vix of this.#days.vixCloses(nowUs)) {
+        const startUs = newYorkTimeUs(vix.date, "00:00");
+        if (isAsked(startUs)) items.push({ startUs, baseCount: 1, sum: null, render: () => `{${renderVix(vix)}}` });
+      }
+      return items;
+    }
+    for (const day of this.#days.days) {
+      const sum = this.#days.session(day, symbol, nowUs);
+      const startUs = newYorkTimeUs(day.bars.date, "00:00");
+      if (sum !== null && isAsked(startUs)) items.push(sumItem(startUs, 1, sum));
+    }
+    return multiplier === 1 ? items : mergeDays(items, multiplier, fromUs);
+  }
+
+  #nextAggregatesUrl(
+    parts: string[],
+    params: URLSearchParams,
+    next: Item,
+    isDescending: boolean,
+    origin: string,
+  ): string {
+    const [symbol, multiplier, timespan, from, to] = parts as [string, string, string, string, string];
+    const startMs = String(next.startUs / US_PER_MS);
+    const range = isDescending ? `${from}/${startMs}` : `${startMs}/${to}`;
+    const kept = new URLSearchParams();
+    for (const name of ["adjusted", "sort", "limit"]) {
+      const value = params.get(name);
+      if (value !== null) kept.set(name, value);
+    }
+    const path = `/v2/aggs/ticker/${encodeURIComponent(symbol)}/range/${multiplier}/${timespan}/${range}`;
+    return `${origin}${path}?cursor=${toCursor(kept)}`;
+  }
+
+  // Reference
+
+  #tickers(query: Query): string {
+    const params = withCursor(query.params);
+    const limit = wholeNumber(params.get("limit") ?? String(TICKERS_LIMIT_DEFAULT), "limit", 1, TICKERS_LIMIT_MAX);
+    const isDescending = oneOf(params.get("order") ?? "asc", "order", ["asc", "desc"]) === "desc";
+    const found = this.#days.symbols.filter((symbol) => this.#isListed(symbol, params));
+    if (isDescending) found.reverse();
+    const after = params.get("after");
+    const start = after === null ? 0 : found.indexOf(after) + 1;
+    const page = found.slice(start, start + limit);
+    let next = "";
+    if (start + limit < found.length) {
+      const kept = new URLSearchParams(params);
+      kept.delete("apiKey");
+      kept.delete("cursor");
+      kept.set("after", page.at(-1)!);
+      next = `,"next_url":"${query.origin}${TICKERS}?cursor=${toCursor(kept)}"`;
+    }
+    const results = page.map((symbol) => this.#renderTicker(symbol));
+    return `{"results":[${results.join(",")}],"status":"OK","request_id":"${query.requestId}","count":${page.length}${next}}`;
+  }
+
+  #isListed(symbol: string, params: URLSearchParams): boolean {
+    const reference = this.#referenceOf(symbol);
+    const is = (name: string, holds: (value: string) => boolean): boolean => {
+      const value = params.get(name);
+      return value === null || value === "" || holds(value);
+    };
+    return (
+      is("ticker", (value) => symbol === value) &&
+      is("ticker.gt", (value) => symbol > value) &&
+      is("ticker.gte", (value) => symbol >= value) &&
+      is("ticker.lt", (value) => symbol < value) &&
+      is("ticker.lte", (value) => symbol <= value) &&
+      is("type", (value) => reference.type === value) &&
+      is("market", (value) => value === "stocks") &&
+      is("active", (value) => value === "true") &&
+      is("exchange", (value) => reference.primaryExchange === value) &&
+      is("search", (value) => `${symbol} ${reference.name}`.toLowerCase().includes(value.toLowerCase()))
+    );
+  }
+
+  #referenceOf(symbol: string): TickerReference {
+    return this.#reference.get(symbol) ?? { ...REFERENCE_DEFAULT, name: symbol };
+  }
+
+  /** Fields common to list and details, without the closing brace. */
+  #tickerHead(symbol: string): string {
+    const { name, type, primaryExchange } = this.#referenceOf(symbol);
+    return (
+      `{"ticker":${JSON.stringify(symbol)},"name":${JSON.stringify(name)},"market":"stocks","locale":"us",` +
+      `"primary_exchange":${JSON.stringify(primaryExchange)},"type":${JSON.stringify(type)},"active":true,"currency_name":"usd"`
+    );
+  }
+
+  #renderTicker(symbol: string): string {
+    return `${this.#tickerHead(symbol)}}`;
+  }
+
+  #tickerDetails(symbol: string, query: Query): string {
+    if (!this.#days.has(symbol)) throw new Refusal(404, "NOT_FOUND", "Ticker not found.");
+    const { marketCapUsd } = this.#referenceOf(symbol);
+    const cap = marketCapUsd === undefined ? "" : `,"market_cap":${marketCapUsd}`;
+    return `{"request_id":"${query.requestId}","results":${this.#tickerHead(symbol)}${cap},"round_lot":${ROUND_LOT}},"status":"OK"}`;
+  }
+
+  // Indices and status
+
+  #indicesSnapshot(query: Query): string {
+    const asked = [...listParam(query.params, "ticker.any_of"), ...listParam(query.params, "ticker")];
+    const results = (asked.length === 0 ? [VIX_TICKER] : asked).map((ticker) => this.#renderIndex(ticker, query.nowUs));
+    return `{"request_id":"${query.requestId}","results":[${results.join(",")}],"status":"OK"}`;
+  }
+
+  #renderIndex(ticker: string, nowUs: number): string {
+    const closes = ticker === VIX_TICKER ? this.#days.vixCloses(nowUs) : [];
+    const last = closes.at(-1);
+    if (last === undefined) {
+      return `{"error":"NOT_FOUND","message":"Ticker not found.","ticker":${JSON.stringify(ticker)}}`;
+    }
+    const before = closes.at(-2) ?? last;
+    const change = round4(last.close - before.close);
+    const updatedUs = (tradingDay(last.date)?.closeUs ?? newYorkTimeUs(last.date, "16:00")) + 15 * MINUTE_US;
+    return (
+      `{"ticker":"${VIX_TICKER}","name":"${VIX_NAME}","type":"indices","value":${last.close},` +
+      `"market_status":"${sessionState(nowUs)}","timeframe":"REAL-TIME","last_updated":${ns(updatedUs)},` +
+      `"session":{"change":${change},"change_percent":${round4((change / before.close) * 100)},` +
+      `"open":${last.close},"high":${last.close},"low":${last.close},"close":${last.close},"previous_close":${before.close}}}`
+    );
+  }
+
+  #marketStatus(query: Query): string {
+    const state = sessionState(query.nowUs);
+    const session = tradingDay(newYorkDate(query.nowUs));
+    const isEarly = state === "extended-hours" && session !== null && query.nowUs < session.openUs;
+    const isLate = state === "extended-hours" && !isEarly;
+    return (
+      `{"market":"${state}","afterHours":${isLate},"earlyHours":${isEarly},"serverTime":"${newYorkRfc3339(query.nowUs)}",` +
+      `"exchanges":{"nyse":"${state}","nasdaq":"${state}","otc":"${state === "open" ? "open" : "closed"}"},` +
+      `"currencies":{"fx":"open","crypto":"open"}}`
+    );
+  }
+
+  #upcoming(query: Query): string {
+    const entries: string[] = [];
+    for (let ahead = 0; ahead < HOLIDAY_DAYS_AHEAD; ahead++) {
+      const date = newYorkDate(query.nowUs + ahead * DAY_US);
+      for (const exchange of ["NYSE", "NASDAQ"]) {
+        const entry = holiday(date, exchange);
+        if (entry !== null) entries.push(JSON.stringify(entry));
+      }
+    }
+    return `[${entries.join(",")}]`;
+  }
+}
+
+/** One result of an aggregates call: a bucket and how many base bars it holds. */
+interface Item {
+  readonly startUs: number;
+  readonly baseCount: number;
+  readonly sum: BarSum | null;
+  /** Only what a page holds is rendered. */
+  readonly render: () => string;
+}
+
+function pushMinutes(items: Item[], range: RowRange): void {
+  const { bars } = range.day;
+  for (let row = range.from; row < range.to; row++) {
+    const startUs = bars.startUs[row]!;
+    items.push({ startUs, baseCount: 1, sum: null, render: () => `{${ohlcv(bars, row)},"t":${startUs / US_PER_MS}}` });
+  }
+}
+
+function pushBuckets(items: Item[], range: RowRange, lengthUs: number): void {
+  const { bars } = range.day;
+  let from = range.from;
+  while (from < range.to) {
+    const startUs = bucketStart(bars.startUs[from]!, lengthUs);
+    let to = from + 1;
+    while (to < range.to && bars.startUs[to]! < startUs + lengthUs) to++;
+    const sum = sumRows(bars, from, to)!;
+    items.push(sumItem(startUs, to - from, sum));
+    from = to;
+  }
+}
+
+function sumItem(startUs: number, baseCount: number, sum: BarSum): Item {
+  return { startUs, baseCount, sum, render: () => `{${renderSum(sum)},"t":${startUs / US_PER_MS}}` };
+}
+
+/** Start of the bucket that holds an instant; buckets are counted from midnight in New York. */
+function bucketStart(tsUs: number, lengthUs: number): number {
+  const localUs = tsUs + newYorkOffsetUs(tsUs);
+  const midnightUs = tsUs - (localUs - Math.floor(localUs / DAY_US) * DAY_US);
+  return midnightUs + Math.floor((tsUs - midnightUs) / lengthUs) * lengthUs;
+}
+
+function mergeDays(items: Item[], multiplier: number, fromUs: number): Item[] {
+  const merged: Item[] = [];
+  const anchorUs = newYorkTimeUs(newYorkDate(fromUs), "00:00");
+  for (const item of items) {
+    const sum = item.sum;
+    if (sum === null) continue;
+    const bucket = Math.floor(Math.round((item.startUs - anchorUs) / DAY_US) / multiplier);
+    const startUs = newYorkTimeUs(newYorkDate(anchorUs + bucket * multiplier * DAY_US + 2 * HOUR_US), "00:00");
+    const last = merged.at(-1);
+    const all = last?.startUs === startUs ? joinSums(last.sum!, sum) : sum;
+    const baseCount = last?.startUs === startUs ? last.baseCount + 1 : 1;
+    if (last?.startUs === startUs) merged.pop();
+    merged.push(sumItem(startUs, baseCount, all));
+  }
+  return merged;
+}
+
+function joinSums(first: BarSum, second: BarSum): BarSum {
+  return {
+    openPxTicks: first.openPxTicks,
+    highPxTicks: Math.max(first.highPxTicks, second.highPxTicks),
+    lowPxTicks: Math.min(first.lowPxTicks, second.lowPxTicks),
+    closePxTicks: second.closePxTicks,
+    volume: first.volume + second.volume,
+    notionalTicks: first.notionalTicks + second.notionalTicks,
+  };
+}
+
+/** The buckets that fit in `limit` base bars, at least one, and the first that does not. */
+function takePage(items: Item[], limit: number): { texts: string[]; baseCount: number; next: Item | null } {
+  const texts: string[] = [];
+  let baseCount = 0;
+  for (const item of items) {
+    if (texts.length > 0 && baseCount + item.baseCount > limit) return { texts, baseCount, next: item };
+    texts.push(item.render());
+    baseCount += item.baseCount;
+  }
+  return { texts, baseCount, next: null };
+}
+
+/** The answer around a list of aggregates; the vendor leaves `results` out where there are none. */
+function envelope(
+  results: string[],
+  count: number,
+  adjusted: boolean,
+  requestId: string,
+  head: string,
+  nextUrl = "",
+): string {
+  const list = results.length === 0 ? "" : `"results":[${results.join(",")}],`;
+  const queryCount = head.includes('"queryCount"') ? "" : `"queryCount":${count},`;
+  const next = nextUrl === "" ? "" : `,"next_url":${JSON.stringify(nextUrl)}`;
+  return `{${head}${queryCount}"resultsCount":${count},"adjusted":${adjusted},${list}"status":"OK","request_id":"${requestId}","count":${count}${next}}`;
+}
+
+const EMPTY_DAY = '{"o":0,"h":0,"l":0,"c":0,"v":0,"vw":0}';
+const EMPTY_MINUTE = '{"o":0,"h":0,"l":0,"c":0,"v":0,"vw":0,"av":0,"t":0}';
+
+function ohlcv(bars: DayBars, row: number): string {
+  return (
+    `"v":${bars.volume[row]!},"vw":${usd(Math.round(typicalPxTicks(bars, row)))},"o":${usd(bars.openPxTicks[row]!)},` +
+    `"c":${usd(bars.closePxTicks[row]!)},"h":${usd(bars.highPxTicks[row]!)},"l":${usd(bars.lowPxTicks[row]!)}`
+  );
+}
+
+function renderSum(sum: BarSum): string {
+  const meanTicks = sum.volume > 0 ? Math.round(sum.notionalTicks / sum.volume) : sum.closePxTicks;
+  return (
+    `"v":${sum.volume},"vw":${usd(meanTicks)},"o":${usd(sum.openPxTicks)},"c":${usd(sum.closePxTicks)},` +
+    `"h":${usd(sum.highPxTicks)},"l":${usd(sum.lowPxTicks)}`
+  );
+}
+
+function renderDay(sum: BarSum | null): string {
+  return sum === null ? EMPTY_DAY : `{${renderSum(sum)}}`;
+}
+
+/** The index has a recorded close only: it stands for all four prices. */
+function renderVix(vix: VixClose): string {
+  const tMs = newYorkTimeUs(vix.date, "00:00") / US_PER_MS;
+  return `"o":${vix.close},"c":${vix.close},"h":${vix.close},"l":${vix.close},"t":${tMs}`;
+}
+
+function usd(ticks: number): number {
+  return ticks / TICKS_PER_USD;
+}
+
+function round4(value: number): number {
+  return Math.round(value * 10_000) / 10_000;
+}
+
+/** Nanoseconds as the vendor writes them: whole digits, beyond what a double holds. */
+function ns(tsUs: number): string {
+  return tsUs > 0 ? `${Math.floor(tsUs)}000` : "0";
+}
+
+function isAdjusted(params: URLSearchParams): boolean {
+  return params.get("adjusted") !== "false";
+}
+
+/** A parameter that may be repeated, comma-separated, or both. */
+function listParam(params: URLSearchParams, name: string): string[] {
+  return params
+    .getAll(name)
+    .flatMap((value) => value.split(","))
+    .map((value) => value.trim())
+    .filter((value) => value !== "");
+}
+
+/** The parameters a cursor stands for, and those beside it. */
+function withCursor(params: URLSearchParams): URLSearchParams {
+  const cursor = params.get("cursor");
+  if (cursor === null) return params;
+  const text = Buffer.from(cursor, "base64url").toString("utf8");
+  if (!text.startsWith(CURSOR_MARK)) throw badRequest("cursor is not one of this server's");
+  return new URLSearchParams(text.slice(CURSOR_MARK.length));
+}
+
+const CURSOR_MARK = "v1&";
+
+function toCursor(params: URLSearchParams): string {
+  return Buffer.from(`${CURSOR_MARK}${params}`).toString("base64url");
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw badRequest(`path part '${part.slice(0, 40)}' is not URL-encoded text`);
+  }
+}
+
+function wholeNumber(text: string, name: string, min: number, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && value <= max)) throw badRequest(`'${name}' must be a whole number ${min} to ${max}`);
+  return value;
+}
+
+function oneOf(text: string, name: string, allowed: readonly string[]): string {
+  if (!allowed.includes(text)) throw badRequest(`'${name}' must be one of ${allowed.join(", ")}`);
+  return text;
+}
+
+function requireDate(text: string, name: string): void {
+  try {
+    tradingDay(text);
+  } catch (error) {
+    if (error instanceof CalendarError) throw badRequest(`'${name}': ${error.message}`);
+    throw error;
+  }
+}
+
+/** A date (its first or last microsecond in New York) or epoch milliseconds, as epoch us. */
+function instant(text: string, name: string, isEnd: boolean): number {
+  if (/^\d{9,15}$/.test(text)) {
+    const tsUs = Number(text) * US_PER_MS;
+    if (tsUs >= INSTANT_US_MIN && tsUs < INSTANT_US_MAX) return tsUs;
+    throw badRequest(`'${name}' must be epoch milliseconds of the years 2000 to 2030`);
+  }
+  requireDate(text, name);
+  if (!isEnd) return newYorkTimeUs(text, "00:00");
+  return newYorkTimeUs(text, "23:59:59") + 999_999;
+}
+
+function badRequest(message: string): Refusal {
+  return new Refusal(400, "ERROR", message);
+}
+
+function sessionState(nowUs: number): "open" | "closed" | "extended-hours" {
+  const session = tradingDay(newYorkDate(nowUs));
+  if (session === null || nowUs < session.preOpenUs || nowUs >= session.postCloseUs) return "closed";
+  return nowUs >= session.openUs && nowUs < session.closeUs ? "open" : "extended-hours";
+}
+
+/** "2019-12-18T09:30:00-05:00". */
+function newYorkRfc3339(tsUs: number): string {
+  const offsetUs = newYorkOffsetUs(tsUs);
+  const local = new Date((tsUs + offsetUs) / US_PER_MS).toISOString().slice(0, 19);
+  const hours = String(Math.abs(offsetUs) / HOUR_US).padStart(2, "0");
+  return `${local}${offsetUs < 0 ? "-" : "+"}${hours}:00`;
+}
+
+/** A holiday or half day as the vendor lists it, null for other days. */
+function holiday(date: string, exchange: string): object | null {
+  let session: ReturnType<typeof tradingDay>;
+  try {
+    session = tradingDay(date);
+  } catch {
+    return null; // Beyond the calendar nothing is announced.
+  }
+  if (session === null) {
+    const name = closedReason(date)!;
+    return name === "Saturday" || name === "Sunday" ? null : { date, exchange, name, status: "closed" };
+  }
+  if (!session.isHalfDay) return null;
+  const open = new Date(session.openUs / US_PER_MS).toISOString();
+  const close = new Date(session.closeUs / US_PER_MS).toISOString();
+  return { date, exchange, name: "Early close", status: "early-close", open, close };
+}
+
+function json(status: number, body: string): Response {
+  return new Response(body, { status, headers: { "content-type": "application/json" } });
+}
+
+/** Refusals are expected; anything else is a bug of this server and is answered as one. 401, 429 and 400 carry `error`, the others `message`, as the vendor's do. */
+function refuse(error: unknown, requestId: string): Response {
+  if (!(error instanceof Refusal)) {
+    const found = error instanceof Error ? error.message : String(error);
+    return json(500, JSON.stringify({ status: "ERROR", request_id: requestId, error: `internal error: ${found}` }));
+  }
+  const field = error.status === "ERROR" ? "error" : "message";
+  return json(
+    error.httpStatus,
+    JSON.stringify({ status: error.status, request_id: requestId, [field]: error.message }),
+  );
+}
