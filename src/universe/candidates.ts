@@ -16,6 +16,7 @@ export const CANDIDATE_TYPE_STOCK = 1;
 export const CANDIDATE_TYPE_FUND = 2;
 /** A warrant, unit, preferred, note ...: known, and never traded. */
 export const CANDIDATE_TYPE_OTHER = 3;
+export const CANDIDATE_TYPE_COUNT = 4;
 
 /** Market capitalisation not asked for yet; passes, so that only stocks near the top need be asked about. */
 export const MARKET_CAP_NOT_ASKED = -1;

@@ -5,12 +5,11 @@
 import { assert } from "../core/assert.ts";
 import { ticksFromUsd } from "../core/fixed-point.ts";
 import {
+  CANDIDATE_TYPE_COUNT,
   CANDIDATE_TYPE_FUND,
-  CANDIDATE_TYPE_OTHER,
   CANDIDATE_TYPE_STOCK,
   CANDIDATE_TYPE_UNKNOWN,
   type Candidates,
-  MARKET_CAP_NOT_ASKED,
 } from "./candidates.ts";
 import {
   OUTCOME_BELOW_CUT,
@@ -74,27 +73,26 @@ export class UniverseSelector {
     assert(candidates.count <= this.outcome.length, `at most ${this.outcome.length} candidates`);
     const { barred, type, previousClosePxTicks, volumeMean, marketCapUsd, spreadBps, count } = candidates;
     const outcome = this.outcome;
-    const codeOfType = typeCodes(options.types);
+    const codeOf = outcomeTable(options.types);
     const pxMin = ticksFromUsd(options.pxMinUsd);
     const pxMax = ticksFromUsd(options.pxMaxUsd);
     const { volumeMin, spreadMaxBps, marketCapMinUsd } = options;
     let passCount = 0;
     for (let row = 0; row < count; row++) {
-      let code = barred[row]!;
-      if (code === 0) code = codeOfType[type[row]!]!;
-      if (code === 0) {
-        const px = previousClosePxTicks[row]!;
-        const cap = marketCapUsd[row]!;
-        if (px < pxMin) code = OUTCOME_PX_BELOW_MIN;
-        else if (px > pxMax) code = OUTCOME_PX_ABOVE_MAX;
-        else if (volumeMean[row]! < volumeMin) code = OUTCOME_VOLUME_BELOW_MIN;
-        else if (spreadBps[row]! > spreadMaxBps) code = OUTCOME_SPREAD_ABOVE_MAX;
-        else if (type[row] === CANDIDATE_TYPE_STOCK && cap !== MARKET_CAP_NOT_ASKED && !(cap >= marketCapMinUsd)) {
-          code = Number.isNaN(cap) ? OUTCOME_MARKET_CAP_UNKNOWN : OUTCOME_MARKET_CAP_BELOW_MIN;
-        }
-      }
+      const px = previousClosePxTicks[row]!;
+      const cap = marketCapUsd[row]!;
+      // No branch depends on the numbers: on a market not seen before, mispredictions cost more than all comparisons.
+      // NaN compares false: an unknown spread passes, an unknown market cap is a failure of its own.
+      const failures =
+        bit(px < pxMin) |
+        (bit(px > pxMax) << 1) |
+        (bit(volumeMean[row]! < volumeMin) << 2) |
+        (bit(spreadBps[row]! > spreadMaxBps) << 3) |
+        (bit(Number.isNaN(cap)) << 4) |
+        ((bit(cap < marketCapMinUsd) & bit(cap >= 0)) << 5);
+      const code = barred[row]! || codeOf[(type[row]! << FAILURE_BITS) | failures]!;
       outcome[row] = code;
-      passCount += code === 0 ? 1 : 0;
+      passCount += bit(code === OUTCOME_CHOSEN);
     }
     return candidates.companyCount === 0 ? passCount : passCount - this.#dropOtherClasses(candidates);
   }
@@ -144,14 +142,41 @@ export class UniverseSelector {
   }
 }
 
-/** OUTCOME_CHOSEN or the code that bars it, by CANDIDATE_TYPE_*. */
-function typeCodes(types: readonly ("CS" | "ETF")[]): Uint8Array {
-  const codes = new Uint8Array(4);
-  codes[CANDIDATE_TYPE_UNKNOWN] = OUTCOME_TYPE_UNKNOWN;
-  codes[CANDIDATE_TYPE_STOCK] = types.includes("CS") ? OUTCOME_CHOSEN : OUTCOME_TYPE_NOT_ALLOWED;
-  codes[CANDIDATE_TYPE_FUND] = types.includes("ETF") ? OUTCOME_CHOSEN : OUTCOME_TYPE_NOT_ALLOWED;
-  codes[CANDIDATE_TYPE_OTHER] = OUTCOME_TYPE_NOT_ALLOWED;
-  return codes;
+/** Codes of the failure bits, in order; the first failure is the one that is told. */
+const FAILURE_CODES = [
+  OUTCOME_PX_BELOW_MIN,
+  OUTCOME_PX_ABOVE_MAX,
+  OUTCOME_VOLUME_BELOW_MIN,
+  OUTCOME_SPREAD_ABOVE_MAX,
+  OUTCOME_MARKET_CAP_UNKNOWN,
+  OUTCOME_MARKET_CAP_BELOW_MIN,
+] as const;
+const FAILURE_BITS = FAILURE_CODES.length;
+/** Failures a fund can have: all but the two of market capitalisation. */
+const FUND_FAILURES = 0b001111;
+
+/** Outcome by (CANDIDATE_TYPE_*, set of failures): kind first, then the first failure that counts for the kind. */
+function outcomeTable(types: readonly ("CS" | "ETF")[]): Uint8Array {
+  const codeOf = new Uint8Array(CANDIDATE_TYPE_COUNT << FAILURE_BITS);
+  for (let index = 0; index < codeOf.length; index++) {
+    const type = index >> FAILURE_BITS;
+    const failures = index & (type === CANDIDATE_TYPE_FUND ? FUND_FAILURES : (1 << FAILURE_BITS) - 1);
+    const first = FAILURE_CODES.find((_, bitIndex) => (failures >> bitIndex) & 1);
+    codeOf[index] = codeOfType(type, types) || (first ?? OUTCOME_CHOSEN);
+  }
+  return codeOf;
+}
+
+function codeOfType(type: number, types: readonly ("CS" | "ETF")[]): number {
+  if (type === CANDIDATE_TYPE_UNKNOWN) return OUTCOME_TYPE_UNKNOWN;
+  const isAllowed =
+    (type === CANDIDATE_TYPE_STOCK && types.includes("CS")) || (type === CANDIDATE_TYPE_FUND && types.includes("ETF"));
+  return isAllowed ? OUTCOME_CHOSEN : OUTCOME_TYPE_NOT_ALLOWED;
+}
+
+/** 1 where true. A call that compiles to no branch, which a ternary does not. */
+function bit(condition: boolean): number {
+  return Number(condition);
 }
 
 // A heap of rows whose root is the worst kept, so that one comparison turns most candidates away.
