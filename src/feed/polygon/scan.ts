@@ -174,7 +174,8 @@ export class FrameScanner {
       if (bytes[p++] !== Byte.OpenBrace) return SCAN_REFUSED;
       let kind = KIND_UNSEEN;
       let slot = SLOT_UNSEEN;
-      /** Fields with a value of the right type, and of a wrong one. */
+      // Fields with a value of the right type, and of a wrong one. A repeated key counts with its last value, as in JSON.parse;
+      // where one of its values is of a wrong type the event is refused below.
       let seen = 0;
       let wrong = 0;
 
@@ -190,8 +191,6 @@ export class FrameScanner {
         if (bytes[p++] !== Byte.Colon) return SCAN_REFUSED;
         const field = key >>> 16 === 0 ? FIELD_OF_KEY[key]! : Field.None;
         const bit = field === Field.None ? 0 : 1 << field;
-        // A repeated key: JSON.parse keeps the last one.
-        if (((seen | wrong) & bit) !== 0) return SCAN_REFUSED;
 
         c = bytes[p]!;
         let digit = c - Byte.Zero;
@@ -234,7 +233,6 @@ export class FrameScanner {
         } else if (c === Byte.Quote) {
           const start = ++p;
           if (key === Key.Sym) {
-            if (slot !== SLOT_UNSEEN) return SCAN_REFUSED;
             let high = 0;
             let low = 0;
             c = bytes[p]!;
@@ -263,7 +261,6 @@ export class FrameScanner {
             }
             wrong |= bit;
             if (key === Key.Ev) {
-              if (kind !== KIND_UNSEEN) return SCAN_REFUSED;
               kind = kindOf(text, p - start);
               if (kind === KIND_UNSEEN) return SCAN_REFUSED;
             }
@@ -299,7 +296,7 @@ export class FrameScanner {
           const qty = (seen & Bit.Ds) !== 0 ? values[Field.Ds]! : values[Field.S]!;
           isWritten = writeTrade(ring, row, slot, values[Field.P]!, qty, values[Field.T]!, recvNs);
         } else if (kind === MARKET_EVENT_QUOTE) {
-          if ((seen & QUOTE_REQUIRED) !== QUOTE_REQUIRED) return SCAN_REFUSED;
+          if ((seen & QUOTE_REQUIRED) !== QUOTE_REQUIRED || (wrong & QUOTE_REQUIRED) !== 0) return SCAN_REFUSED;
           isWritten = writeQuote(
             ring,
             row,

@@ -66,6 +66,8 @@ export class PolygonFeed implements Feed {
   onStatus: (status: FeedStatus, detail: string) => void = () => {};
   /** Called before the ring would overflow within a frame; must drain it. */
   onFull: () => void = () => this.onFrame();
+  /** Answers to keepalive pings since start. */
+  pongs = 0;
 
   readonly #options: PolygonFeedOptions;
   readonly #address: URL;
@@ -158,6 +160,7 @@ export class PolygonFeed implements Feed {
     socket.onerror = () => {};
     socket.addEventListener("pong" as never, () => {
       this.#isHeard = true;
+      this.pongs += 1;
     });
     this.#setDeadline(`did not greet within ${this.#options.connectTimeoutMs} ms`);
   }
@@ -172,7 +175,7 @@ export class PolygonFeed implements Feed {
   }
 
   #onClose(code: number, reason: string): void {
-    if (/max\w*[ _]connections/i.test(reason)) this.#refuse(this.#maxConnections());
+    if (/max.*connections/i.test(reason)) this.#refuse(this.#maxConnections());
     else if (this.#phase === "connecting" && code === 1006)
       this.#lose("could not be reached, or dropped the connection");
     else this.#lose(`closed the connection (code ${code}${reason === "" ? "" : `, ${this.#quote(reason)}`})`);

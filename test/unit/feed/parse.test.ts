@@ -212,6 +212,16 @@ for (const [name, frame] of SLOW_FRAMES) {
   });
 }
 
+test("a key given twice counts with its last value, also where that is of another type", () => {
+  const frame = JSON.stringify([tradeFields("AAPL")]);
+  for (const again of ['"p":"114.1"', '"s":[1]', '"t":true', '"ds":1', '"sym":"NOPE"', '"ev":"Q"']) {
+    expect(readFrame(frame.replace("}]", `,${again}}]`)).rows).toEqual([]);
+  }
+  const quote = JSON.stringify([quoteFields("AAPL")]);
+  expect(readFrame(quote.replace("}]", ',"bp":"114.1"}]')).rows).toEqual([]);
+  expect(readFrame(quote.replace("}]", ',"bp":114.1}]')).rows).toMatchObject([{ bidPx: 114.1 }]);
+});
+
 const whole = JSON.stringify([tradeFields("AAPL"), tradeFields("MSFT")]);
 const BAD_FRAMES: [string, string][] = [
   ["nothing", ""],
