@@ -1,0 +1,792 @@
+// The broker and the market it trades in: takes orders, fills them against the recorded day, keeps the account.
+// What goes in: order terms at market time, trades and quotes of the simulated market. What comes out: order events, in the
+// order they happen. docs/simulation-broker.md says in words when an order fills; this file is that text in code.
+//
+// The tape is never changed by our orders. Everything is integers and one timeline, so a run is a function of its inputs.
+
+import { assert } from "../../core/assert.ts";
+import type { TradingDay } from "../../market/calendar.ts";
+import type { MarketListener, SimMarket } from "../market/port.ts";
+import { PRIORITY_BROKER, type Timeline } from "../timeline.ts";
+import {
+  type AcceptanceView,
+  availableQty,
+  checkAuctionWindow,
+  checkAvailable,
+  checkBuyingPower,
+  checkLegPrices,
+  checkOpposingOpen,
+  checkWashTrade,
+  collarPxTicks,
+  inferIntent,
+  reservePxTicks,
+  trailingStopPxTicks,
+} from "./acceptance.ts";
+import { Account } from "./account.ts";
+import { uuidOf } from "./ids.ts";
+import { isWithin, Liquidity } from "./liquidity.ts";
+import type { ReplaceTerms } from "./order-request.ts";
+import { CODE_INVALID, forbidden, invalid, Refusal, unprocessable } from "./refusal.ts";
+import {
+  type Execution,
+  type OrderEventKind,
+  type OrderStatus,
+  type OrderTerms,
+  type PositionIntent,
+  type TimeInForce,
+  VenueOrder,
+} from "./venue-order.ts";
+
+const US_PER_MS = 1_000;
+/** A good-till-cancelled order is cancelled by the broker after so many days. */
+const GTC_DAYS = 90;
+const DAY_US = 86_400_000_000;
+
+/** What may be traded and how; a symbol of the day that is not described is a plain tradable, shortable stock. */
+export interface AssetRules {
+  readonly isTradable: boolean;
+  readonly isShortable: boolean;
+}
+
+export interface ExchangeOptions {
+  readonly timeline: Timeline;
+  readonly market: SimMarket;
+  readonly day: TradingDay;
+  readonly cashTicks: number;
+  readonly seed: number;
+  /** Market time from a request to its arrival in the market. */
+  readonly orderLatencyMs: number;
+  /** Gross exposure per dollar of equity: 1, 2 (Reg T, the default) or 4. */
+  readonly multiplier?: number;
+  readonly assetRules?: (symbol: string) => AssetRules;
+  /** Called for every event of every order, at the market time it happens, with the order as it is then. */
+  readonly onEvent?: (kind: OrderEventKind, order: VenueOrder, execution: Execution | null, nowUs: number) => void;
+}
+
+export class Exchange implements MarketListener, AcceptanceView {
+  readonly market: SimMarket;
+  readonly account: Account;
+  readonly day: TradingDay;
+  /** Every order of the day, oldest first; replacements and legs included. */
+  readonly orders: VenueOrder[] = [];
+  /** Every execution of the day, oldest first. */
+  readonly executions: Execution[] = [];
+  /** Set by the account's owner through the account configuration. */
+  isTradingSuspended = false;
+  isShortingForbidden = false;
+
+  readonly #timeline: Timeline;
+  readonly #seed: number;
+  readonly #orderLatencyUs: number;
+  readonly #assetRules: (symbol: string) => AssetRules;
+  readonly #onEvent: NonNullable<ExchangeOptions["onEvent"]>;
+  readonly #liquidity: Liquidity;
+  readonly #orderById = new Map<string, VenueOrder>();
+  readonly #orderByClientId = new Map<string, VenueOrder>();
+  /** (symbol) open orders, oldest first; empty array where there were some, undefined where there never were. */
+  readonly #openBySlot: VenueOrder[][] = [];
+  /** (symbol) 1 once a trade of the regular session printed. */
+  readonly #hasTraded: Uint8Array;
+  #namelessCount = 0;
+
+  constructor(options: ExchangeOptions) {
+    this.market = options.market;
+    this.day = options.day;
+    this.account = new Account(options.cashTicks, options.multiplier ?? 2, options.market);
+    this.#timeline = options.timeline;
+    this.#seed = options.seed;
+    this.#orderLatencyUs = Math.round(options.orderLatencyMs * US_PER_MS);
+    this.#assetRules = options.assetRules ?? (() => ({ isTradable: true, isShortable: true }));
+    this.#onEvent = options.onEvent ?? (() => {});
+    this.#liquidity = new Liquidity(options.market);
+    this.#hasTraded = new Uint8Array(options.market.symbols.length);
+    options.market.addListener(this);
+    this.#scheduleEndOfSession();
+  }
+
+  get nowUs(): number {
+    return this.#timeline.nowUs;
+  }
+
+  order(id: string): VenueOrder | undefined {
+    return this.#orderById.get(id);
+  }
+
+  orderByClientId(clientOrderId: string): VenueOrder | undefined {
+    return this.#orderByClientId.get(clientOrderId);
+  }
+
+  openOrders(slot: number): readonly VenueOrder[] {
+    return this.#openBySlot[slot] ?? [];
+  }
+
+  allOpenOrders(): VenueOrder[] {
+    return this.orders.filter((order) => order.isOpen);
+  }
+
+  assetRules(symbol: string): AssetRules {
+    return this.#assetRules(symbol);
+  }
+
+  /** Shares of a position that can still be sold (or bought back). */
+  availableQty(slot: number): number {
+    return availableQty(this, slot);
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------
+  // Requests
+
+  /** Takes an order, or says why not. A refused order leaves no trace. */
+  submit(terms: OrderTerms): VenueOrder | Refusal {
+    const slot = this.market.slotOf(terms.symbol);
+    const refusal = this.#checkNewOrder(terms, slot);
+    if (refusal !== null) return refusal;
+
+    this.market.activate(slot);
+    const intent = inferIntent(terms.side, this.account.positionQty(slot));
+    const isOpening = intent === "buy_to_open" || intent === "sell_to_open";
+    const reservePx = isOpening ? reservePxTicks(terms, this.market, slot) : 0;
+    const risk =
+      checkWashTrade(terms, terms.orderClass !== "simple", this.openOrders(slot)) ??
+      this.#checkIntent(terms, intent) ??
+      (isOpening ? this.#checkOpening(terms, slot, reservePx) : checkAvailable(this, slot, terms.qty));
+    if (risk !== null) return risk;
+
+    const clientOrderId = terms.clientOrderId ?? uuidOf(this.#seed, `order/${this.#namelessCount++}`);
+    const order = this.#createOrder(terms, slot, intent, clientOrderId, null);
+    order.reservePxTicks = reservePx;
+    order.collarPxTicks = terms.stopPxTicks > 0 ? collarPxTicks(terms.stopPxTicks, terms.side) : 0;
+    this.account.reservedTicks += reservePx * order.qty;
+    this.#createLegs(order, terms);
+    this.#emit(order.status === "accepted" ? "accepted" : "pending_new", order);
+    this.#scheduleArrival(order);
+    return order;
+  }
+
+  /** Asks for an order to be cancelled; it may still be filled until the request reaches the market. */
+  cancel(order: VenueOrder): Refusal | null {
+    const isCancelable = order.isOpen && order.status !== "pending_cancel" && order.status !== "pending_replace";
+    if (!isCancelable) return unprocessable(`order is already in "${order.status}" state`);
+    if (order.status === "held") return this.cancel(order.root);
+    if (order.status === "accepted") {
+      this.#finish(order, "canceled");
+      return null;
+    }
+    order.cancelRequestedUs = this.nowUs;
+    this.#setStatus(order, "pending_cancel");
+    this.#emit("pending_cancel", order);
+    this.#later(order, () => this.#cancelArrives(order));
+    return null;
+  }
+
+  /** Cancels at once, without the way to the market: what the broker does itself before it closes a position. */
+  cancelAtOnce(order: VenueOrder): void {
+    if (order.isOpen) this.#finish(order, "canceled");
+  }
+
+  /** Asks for an order to be replaced by one with other terms. Returns the new order, which takes effect later, or never. */
+  replace(old: VenueOrder, patch: ReplaceTerms): VenueOrder | Refusal {
+    const refusal = checkReplaceable(old, patch) ?? this.#checkClientOrderId(patch.clientOrderId);
+    if (refusal !== null) return refusal;
+    const terms = replacedTerms(old, patch);
+    const isTotalGiven = patch.qty > 0;
+    const totalQty = isTotalGiven ? patch.qty : old.qty;
+    const newQty = totalQty - old.filledQty;
+    if (newQty <= 0) return unprocessable(`qty must be more than the ${old.filledQty} shares already filled`);
+
+    const extraTicks = this.#extraReservation(old, terms, newQty);
+    const family = old.family();
+    const risk =
+      (old.status === "held" || old.orderClass !== "simple"
+        ? checkReplacedLegPrices(old, terms, this.market)
+        : checkWashTrade(terms, false, this.openOrders(old.slot), family)) ??
+      (old.isOpening
+        ? checkBuyingPower(this.account, extraTicks)
+        : old.status === "held"
+          ? null
+          : checkAvailable(this, old.slot, newQty, old.exitGroup()));
+    if (risk !== null) return risk;
+
+    const clientOrderId = patch.clientOrderId ?? this.#childName(old);
+    const order = this.#createOrder({ ...terms, qty: newQty }, old.slot, old.intent, clientOrderId, old);
+    order.parent = old.parent;
+    order.isPendingReplacement = true;
+    order.replaces = old.id;
+    order.extraReservedTicks = extraTicks;
+    order.extraHeldQty = old.isOpening ? 0 : Math.max(0, newQty - old.leavesQty);
+    this.account.reservedTicks += extraTicks;
+    this.#setStatus(old, "pending_replace");
+    this.#emit("pending_replace", old);
+    this.#later(old, () => this.#replaceArrives(old, order, isTotalGiven ? totalQty : 0));
+    return order;
+  }
+
+  #checkNewOrder(terms: OrderTerms, slot: number): Refusal | null {
+    const duplicate = this.#checkClientOrderId(terms.clientOrderId);
+    if (duplicate !== null) return duplicate;
+    if (slot < 0) return unprocessable(`asset "${terms.symbol}" not found`);
+    if (this.isTradingSuspended) return forbidden("new orders are rejected by user request");
+    if (!this.#assetRules(terms.symbol).isTradable) return unprocessable(`asset "${terms.symbol}" is not tradable`);
+    return checkAuctionWindow(terms, this.day, this.nowUs) ?? checkLegPrices(terms, this.market, slot);
+  }
+
+  #checkClientOrderId(clientOrderId: string | null): Refusal | null {
+    if (clientOrderId === null || !this.#orderByClientId.has(clientOrderId)) return null;
+    return new Refusal(422, CODE_INVALID, "client_order_id must be unique");
+  }
+
+  #checkIntent(terms: OrderTerms, intent: PositionIntent): Refusal | null {
+    if (terms.positionIntent !== null && terms.positionIntent !== intent) {
+      return unprocessable(`position intent mismatch, inferred: ${intent}, specified: ${terms.positionIntent}`);
+    }
+    const isOpening = intent === "buy_to_open" || intent === "sell_to_open";
+    if (terms.orderClass === "oco" && isOpening) return unprocessable("oco orders must be exit orders");
+    if (terms.orderClass !== "simple" && terms.orderClass !== "oco" && !isOpening) {
+      return unprocessable(`${terms.orderClass} orders must be entry orders`);
+    }
+    return null;
+  }
+
+  #checkOpening(terms: OrderTerms, slot: number, reservePx: number): Refusal | null {
+    if (terms.side === "sell") {
+      if (this.isShortingForbidden || this.account.multiplier <= 1) {
+        return forbidden("account is not allowed to short");
+      }
+      if (!this.#assetRules(terms.symbol).isShortable) {
+        return unprocessable(`asset "${terms.symbol}" cannot be sold short`);
+      }
+    }
+    return (
+      checkOpposingOpen(terms.side, this.openOrders(slot)) ?? checkBuyingPower(this.account, reservePx * terms.qty)
+    );
+  }
+
+  /** What a replacement reserves beyond the order it replaces: while both exist the dearer of the two counts. */
+  #extraReservation(old: VenueOrder, terms: OrderTerms, newQty: number): number {
+    if (!old.isOpening) return 0;
+    const newTicks = reservePxTicks(terms, this.market, old.slot) * newQty;
+    return Math.max(0, newTicks - old.reservePxTicks * old.leavesQty);
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------
+  // Making orders and moving them through their states
+
+  /** @param kin an order it is linked to or replaces, with which it shares its rank */
+  #createOrder(
+    terms: OrderTerms,
+    slot: number,
+    intent: PositionIntent,
+    clientOrderId: string,
+    kin: VenueOrder | null,
+  ): VenueOrder {
+    const id = uuidOf(this.#seed, `id/${clientOrderId}`);
+    const status = this.#isQueuedUntilOpen(terms) ? "accepted" : "pending_new";
+    const order = new VenueOrder(id, clientOrderId, slot, terms, intent, status, this.nowUs, kin);
+    order.expiresUs = this.#expiryUs(terms);
+    this.orders.push(order);
+    this.#orderById.set(id, order);
+    this.#orderByClientId.set(clientOrderId, order);
+    this.#openBySlot[slot] ??= [];
+    this.#openBySlot[slot]!.push(order);
+    return order;
+  }
+
+  /** The sleeping legs of a bracket, OCO or OTO. */
+  #createLegs(parent: VenueOrder, terms: OrderTerms): void {
+    if (terms.orderClass === "simple") return;
+    const isExitParent = terms.orderClass === "oco";
+    const side = isExitParent ? terms.side : terms.side === "buy" ? "sell" : "buy";
+    const intent = side === "sell" ? "sell_to_close" : "buy_to_close";
+    const legTerms = { ...terms, side, clientOrderId: null, positionIntent: null } as const;
+    if (terms.targetPxTicks > 0 && !isExitParent) {
+      const target = { ...legTerms, type: "limit", limitPxTicks: terms.targetPxTicks, stopPxTicks: 0 } as const;
+      parent.legs.push(this.#createOrder(target, parent.slot, intent, this.#childName(parent), parent));
+    }
+    if (terms.stopLossPxTicks > 0) {
+      const type = terms.stopLossLimitPxTicks > 0 ? "stop_limit" : "stop";
+      const prices = { limitPxTicks: terms.stopLossLimitPxTicks, stopPxTicks: terms.stopLossPxTicks };
+      const stopTerms = { ...legTerms, type, ...prices } as const;
+      const stop = this.#createOrder(stopTerms, parent.slot, intent, this.#childName(parent), parent);
+      stop.collarPxTicks = collarPxTicks(stop.stopPxTicks, side);
+      parent.legs.push(stop);
+    }
+    for (const leg of parent.legs) {
+      leg.parent = parent;
+      leg.status = "held";
+    }
+  }
+
+  /** The client order id the venue makes for a leg or a replacement that was given none. */
+  #childName(owner: VenueOrder): string {
+    return uuidOf(this.#seed, `${owner.id}/child/${owner.childCount++}`);
+  }
+
+  /** Regular orders wait for 09:30, extended-hours orders for 04:00; auction orders go to the exchange at any time. */
+  #isQueuedUntilOpen(terms: { readonly timeInForce: TimeInForce; readonly extendedHours: boolean }): boolean {
+    if (terms.timeInForce === "opg" || terms.timeInForce === "cls") return this.nowUs >= this.day.closeUs;
+    return !this.#isInSession(terms.extendedHours, this.nowUs);
+  }
+
+  #isInSession(extendedHours: boolean, tsUs: number): boolean {
+    const { preOpenUs, openUs, closeUs, postCloseUs } = this.day;
+    return extendedHours ? tsUs >= preOpenUs && tsUs < postCloseUs : tsUs >= openUs && tsUs < closeUs;
+  }
+
+  #expiryUs(terms: OrderTerms): number {
+    if (terms.timeInForce === "gtc") return this.day.closeUs + GTC_DAYS * DAY_US;
+    return terms.extendedHours ? this.day.postCloseUs : this.day.closeUs;
+  }
+
+  /** Sends an order on its way to the market. After the session there is nowhere to go: the venue knows one day. */
+  #scheduleArrival(order: VenueOrder): void {
+    const arrivalUs = this.nowUs + this.#orderLatencyUs;
+    if (order.status !== "accepted") {
+      this.#at(arrivalUs, order, () => this.#arrive(order));
+      return;
+    }
+    const opensUs = order.extendedHours ? this.day.preOpenUs : this.day.openUs;
+    if (this.nowUs < opensUs) this.#at(Math.max(arrivalUs, opensUs), order, () => this.#arrive(order));
+  }
+
+  #arrive(order: VenueOrder): void {
+    if (!order.isOpen) return;
+    order.isAtMarket = true;
+    if (order.type === "trailing_stop") this.#startTrailing(order);
+    if (order.status === "accepted" || order.status === "pending_new") this.#setStatus(order, "new");
+    this.#emit("new", order);
+    if (order.orderClass === "oco") this.#activateLegs(order);
+    this.#meetQuote(order);
+  }
+
+  #cancelArrives(order: VenueOrder): void {
+    if (order.isOpen) this.#finish(order, "canceled");
+    else this.#emit("order_cancel_rejected", order);
+  }
+
+  /** @param totalQty shares old and new order may fill together; 0 where the new one is for what the old one left. */
+  #replaceArrives(old: VenueOrder, order: VenueOrder, totalQty: number): void {
+    this.account.reservedTicks -= order.extraReservedTicks;
+    order.extraReservedTicks = 0;
+    order.extraHeldQty = 0;
+    const newQty = totalQty > 0 ? totalQty - old.filledQty : old.leavesQty;
+    if (!order.isOpen || !old.isOpen || newQty <= 0) {
+      if (old.isOpen) this.#setStatus(old, restingStatus(old));
+      this.#emit("order_replace_rejected", old);
+      if (order.isOpen) this.#finish(order, "rejected");
+      return;
+    }
+    this.#takePlace(old, order, newQty);
+    this.#emit("replaced", old);
+    this.#emit("new", order);
+    if (order.isAtMarket) this.#meetQuote(order);
+  }
+
+  #takePlace(old: VenueOrder, order: VenueOrder, newQty: number): void {
+    order.isPendingReplacement = false;
+    order.qty = newQty;
+    order.isAtMarket = old.isAtMarket;
+    order.isTriggered = old.isTriggered;
+    order.hwmPxTicks = old.hwmPxTicks;
+    if (order.type === "trailing_stop" && order.isAtMarket) this.#startTrailing(order);
+    order.collarPxTicks = order.stopPxTicks > 0 ? collarPxTicks(order.stopPxTicks, order.side) : 0;
+    order.parent = old.parent;
+    order.legs = old.legs;
+    for (const leg of order.legs) leg.parent = order;
+    if (old.parent !== null) old.parent.legs = old.parent.legs.map((leg) => (leg === old ? order : leg));
+    old.legs = [];
+    old.replacedBy = order.id;
+    old.replacedUs = this.nowUs;
+    this.#release(old);
+    this.#setStatus(old, "replaced");
+    this.#removeFromOpen(old);
+    if (order.isOpening) {
+      order.reservePxTicks = reservePxTicks(order, this.market, order.slot);
+      this.account.reservedTicks += order.reservePxTicks * order.qty;
+    }
+    if (order.status === "pending_new" || order.status === "accepted") {
+      this.#setStatus(order, order.isAtMarket ? "new" : "held");
+    }
+  }
+
+  /** Ends an order's life and draws the consequences for the orders linked to it. */
+  #finish(order: VenueOrder, status: "canceled" | "expired" | "rejected"): void {
+    const family = order.family();
+    this.#release(order);
+    if (status === "canceled") order.canceledUs = this.nowUs;
+    if (status === "expired") order.expiredUs = this.nowUs;
+    if (status === "rejected") order.failedUs = this.nowUs;
+    this.#setStatus(order, status);
+    this.#removeFromOpen(order);
+    this.#emit(status, order);
+    if (order.isPendingReplacement) return;
+    for (const member of family) {
+      if (member.isOpen) this.#finish(member, status === "rejected" ? "canceled" : status);
+    }
+  }
+
+  #release(order: VenueOrder): void {
+    this.account.reservedTicks -= order.reservePxTicks * order.leavesQty;
+    order.reservePxTicks = 0;
+    order.isAtMarket = false;
+  }
+
+  #removeFromOpen(order: VenueOrder): void {
+    const open = this.#openBySlot[order.slot]!;
+    open.splice(open.indexOf(order), 1);
+  }
+
+  #setStatus(order: VenueOrder, status: OrderStatus): void {
+    order.status = status;
+    order.updatedUs = this.nowUs;
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------
+  // The market moves
+
+  onQuote(slot: number, _bidPxTicks: number, _askPxTicks: number, tsUs: number): void {
+    this.#liquidity.refresh(slot);
+    const open = this.#openBySlot[slot];
+    if (open === undefined || open.length === 0) return;
+    for (const order of open.slice()) {
+      if (!this.#isMatchable(order, tsUs)) continue;
+      if (order.isMarketLike || order.isAggressor) this.#meetQuote(order);
+      else if (order.isLimitLike) this.#crossQuote(order);
+    }
+  }
+
+  onTrade(slot: number, pxTicks: number, qty: number, tsUs: number): void {
+    const isRegular = tsUs >= this.day.openUs && tsUs <= this.day.closeUs;
+    if (isRegular) this.#hasTraded[slot] = 1;
+    const open = this.#openBySlot[slot];
+    if (open === undefined || open.length === 0) return;
+    const orders = open.slice();
+    if (isRegular) this.#openingAuction(orders, pxTicks);
+    this.#tradeThrough(orders, pxTicks, qty, tsUs);
+    if (isRegular) this.#triggerStops(orders, pxTicks, tsUs);
+  }
+
+  /** Orders in the continuous market now: arrived, in their session, not meant for an auction. */
+  #isMatchable(order: VenueOrder, tsUs: number): boolean {
+    const isForAuction = order.timeInForce === "opg" || order.timeInForce === "cls";
+    return order.isAtMarket && !isForAuction && this.#isInSession(order.extendedHours, tsUs);
+  }
+
+  /** On-open orders take the price of the first trade of the regular session, or are cancelled. */
+  #openingAuction(orders: readonly VenueOrder[], pxTicks: number): void {
+    for (const order of orders) {
+      if (order.timeInForce === "opg" && order.isAtMarket) this.#fillInAuction(order, pxTicks);
+    }
+  }
+
+  #fillInAuction(order: VenueOrder, pxTicks: number): void {
+    const limit = order.type === "limit" ? order.limitPxTicks : pxTicks;
+    if (isWithin(pxTicks, limit, order.side)) this.#fill(order, pxTicks, order.leavesQty);
+    else this.#finish(order, "canceled");
+  }
+
+  /** Resting limits that the trade went past fill at their limit, best limit first, for as many shares as traded. */
+  #tradeThrough(orders: readonly VenueOrder[], pxTicks: number, qty: number, tsUs: number): void {
+    const passed = orders.filter(
+      (order) =>
+        this.#isMatchable(order, tsUs) &&
+        order.isLimitLike &&
+        (order.isBuy ? pxTicks < order.limitPxTicks : pxTicks > order.limitPxTicks),
+    );
+    if (passed.length > 1) {
+      passed.sort((a, b) => Math.abs(b.limitPxTicks - pxTicks) - Math.abs(a.limitPxTicks - pxTicks));
+    }
+    let leftQty = Math.floor(qty);
+    for (const order of passed) {
+      if (leftQty <= 0) return;
+      if (!order.isAtMarket) continue;
+      const fillQty = Math.min(leftQty, order.leavesQty);
+      leftQty -= fillQty;
+      this.#fill(order, order.limitPxTicks, fillQty);
+    }
+  }
+
+  #triggerStops(orders: readonly VenueOrder[], pxTicks: number, tsUs: number): void {
+    for (const order of orders) {
+      if (!order.isWaitingForTrigger || !this.#isMatchable(order, tsUs)) continue;
+      if (order.type === "trailing_stop") this.#trail(order, pxTicks);
+      if (order.isBuy ? pxTicks >= order.stopPxTicks : pxTicks <= order.stopPxTicks) this.#trigger(order);
+    }
+  }
+
+  #startTrailing(order: VenueOrder): void {
+    if (order.hwmPxTicks === 0) order.hwmPxTicks = this.market.lastPxTicks(order.slot);
+    if (order.hwmPxTicks > 0) order.stopPxTicks = trailingStopPxTicks(order);
+  }
+
+  #trail(order: VenueOrder, pxTicks: number): void {
+    const isBetter = order.hwmPxTicks === 0 || (order.isBuy ? pxTicks < order.hwmPxTicks : pxTicks > order.hwmPxTicks);
+    if (!isBetter) return;
+    order.hwmPxTicks = pxTicks;
+    order.stopPxTicks = trailingStopPxTicks(order);
+    order.updatedUs = this.nowUs;
+  }
+
+  #trigger(order: VenueOrder): void {
+    order.isTriggered = true;
+    order.isAggressor = true;
+    if (order.type === "trailing_stop") order.collarPxTicks = collarPxTicks(order.stopPxTicks, order.side);
+    this.#meetQuote(order);
+  }
+
+  /** First meeting of an order with a quote, and every further one of an order that takes any price: it takes. */
+  #meetQuote(order: VenueOrder): void {
+    if (!this.#isMatchable(order, this.nowUs) || order.isWaitingForTrigger) return;
+    const isNow = order.timeInForce === "ioc" || order.timeInForce === "fok";
+    if (!this.#liquidity.hasQuote(order.slot, order.side)) {
+      if (isNow) this.#finish(order, "canceled");
+      return;
+    }
+    if (order.isAggressor && order.type === "market" && !this.#repriceAtMarket(order)) return;
+    order.isAggressor = false;
+    const limitPxTicks = this.#takerLimitPxTicks(order);
+    const isKilled =
+      order.timeInForce === "fok" &&
+      this.#liquidity.qtyWithin(order.slot, order.side, limitPxTicks, order.leavesQty) < order.leavesQty;
+    if (!isKilled) this.#take(order, limitPxTicks);
+    if (isNow && order.isOpen) this.#finish(order, "canceled");
+  }
+
+  /** A market order's collar and reservation follow the quote it finds, if the account can carry that; false: rejected. */
+  #repriceAtMarket(order: VenueOrder): boolean {
+    if (!order.isOpening) return true;
+    const newReservePx = reservePxTicks(order, this.market, order.slot);
+    const extraTicks = (newReservePx - order.reservePxTicks) * order.leavesQty;
+    if (extraTicks <= 0 || extraTicks <= this.account.buyingPowerTicks()) {
+      this.account.reservedTicks += extraTicks;
+      order.reservePxTicks = newReservePx;
+    } else if (order.reservePxTicks === 0) {
+      this.#finish(order, "rejected");
+      return false;
+    }
+    order.collarPxTicks = order.reservePxTicks;
+    return true;
+  }
+
+  /**
+   * Worst price a taker accepts. A limit: its own. A buy that opens, or a triggered buy stop: its collar, which is what is
+   * reserved. Other market orders: the collar around the quote of this moment, so that an exit is never stuck behind a gap.
+   */
+  #takerLimitPxTicks(order: VenueOrder): number {
+    if (order.isLimitLike) return order.limitPxTicks;
+    if (!order.isBuy) return collarPxTicks(this.market.bidPxTicks(order.slot), "sell");
+    if (order.isOpening || order.type !== "market") return order.collarPxTicks;
+    return collarPxTicks(this.market.askPxTicks(order.slot), "buy");
+  }
+
+  /** Takes level after level of the quote, each an execution of its own. */
+  #take(order: VenueOrder, limitPxTicks: number): void {
+    const { slot, side } = order;
+    while (order.isAtMarket && order.leavesQty > 0) {
+      const pxTicks = this.#liquidity.nextPxTicks(slot, side);
+      if (!isWithin(pxTicks, limitPxTicks, side)) return;
+      const qty = Math.min(order.leavesQty, this.#liquidity.nextQty(slot, side));
+      this.#liquidity.take(slot, side, qty);
+      this.#fill(order, pxTicks, qty);
+    }
+  }
+
+  /** A resting limit that the other side's quote went past fills at its limit, for as many shares as are shown. */
+  #crossQuote(order: VenueOrder): void {
+    const quotePx = order.isBuy ? this.market.askPxTicks(order.slot) : this.market.bidPxTicks(order.slot);
+    const isCrossed = quotePx > 0 && (order.isBuy ? quotePx < order.limitPxTicks : quotePx > order.limitPxTicks);
+    if (!isCrossed) return;
+    const qty = Math.min(order.leavesQty, this.#liquidity.touchQty(order.slot, order.side));
+    if (qty <= 0) return;
+    this.#liquidity.take(order.slot, order.side, qty);
+    this.#fill(order, order.limitPxTicks, qty);
+  }
+
+  /** One execution: account, order, linked orders, event. */
+  #fill(order: VenueOrder, pxTicks: number, qty: number): void {
+    assert(qty > 0 && qty <= order.leavesQty, `a fill is for 1..${order.leavesQty} shares, was ${qty}`);
+    this.account.applyFill(order.slot, order.side, pxTicks, qty);
+    this.account.reservedTicks -= order.reservePxTicks * qty;
+    order.filledQty += qty;
+    order.filledNotionalTicks += pxTicks * qty;
+    order.executionCount += 1;
+    const execution: Execution = {
+      id: uuidOf(this.#seed, `${order.id}/${order.executionCount}`),
+      order,
+      pxTicks,
+      qty,
+      positionQty: this.account.positionQty(order.slot),
+      cumQty: order.filledQty,
+      leavesQty: order.leavesQty,
+      tsUs: this.nowUs,
+    };
+    this.executions.push(execution);
+    if (order.leavesQty > 0) {
+      const isRequestPending = order.status === "pending_cancel" || order.status === "pending_replace";
+      this.#setStatus(order, isRequestPending ? order.status : "partially_filled");
+      this.#emit("partial_fill", order, execution);
+      this.#shrinkSiblings(order);
+      return;
+    }
+    order.filledUs = this.nowUs;
+    order.isAtMarket = false;
+    this.#setStatus(order, "filled");
+    this.#removeFromOpen(order);
+    this.#emit("fill", order, execution);
+    if (order.isOpening) this.#activateLegs(order);
+    else this.#cancelSiblings(order);
+  }
+
+  /** An exit filled in part: what is left of the position is all the other exits may still sell. */
+  #shrinkSiblings(order: VenueOrder): void {
+    if (order.isOpening) return;
+    for (const sibling of order.exitGroup()) {
+      if (sibling === order || !sibling.isOpen) continue;
+      sibling.qty = sibling.filledQty + order.leavesQty;
+      sibling.updatedUs = this.nowUs;
+    }
+  }
+
+  #cancelSiblings(order: VenueOrder): void {
+    for (const sibling of order.exitGroup()) {
+      if (sibling !== order && sibling.isOpen) this.#finish(sibling, "canceled");
+    }
+  }
+
+  /** Wakes the legs of a filled entry (or of an OCO that reached the market), for shares that no other exit holds. */
+  #activateLegs(parent: VenueOrder): void {
+    const legs = parent.legs.filter((leg) => leg.isOpen);
+    const available = availableQty(this, parent.slot, parent.exitGroup().concat(legs));
+    for (const leg of legs) {
+      if (!leg.isOpen) continue;
+      if (available <= 0) {
+        this.#finish(leg, "canceled");
+        continue;
+      }
+      leg.qty = Math.min(leg.qty, available);
+      leg.isAtMarket = true;
+      if (leg.status === "held") this.#setStatus(leg, "new");
+      this.#emit("new", leg);
+    }
+    for (const leg of legs) if (leg.isAtMarket) this.#meetQuote(leg);
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------
+  // The session
+
+  #scheduleEndOfSession(): void {
+    if (this.nowUs < this.day.closeUs) {
+      this.#timeline.at(this.day.closeUs, PRIORITY_BROKER, () => this.#closeSession());
+    }
+    if (this.nowUs < this.day.postCloseUs) {
+      this.#timeline.at(this.day.postCloseUs, PRIORITY_BROKER, () => this.#expireDayOrders(true));
+    }
+  }
+
+  /** On-close orders take the last trade's price; what was for today only is over. */
+  #closeSession(): void {
+    for (const order of this.allOpenOrders()) {
+      if (!order.isOpen) continue;
+      if (order.timeInForce === "cls" && order.isAtMarket) {
+        if (this.#hasTraded[order.slot] === 1) this.#fillInAuction(order, this.market.lastPxTicks(order.slot));
+        else this.#finish(order, "canceled");
+      } else if (order.timeInForce === "opg" || order.timeInForce === "cls") {
+        this.#finish(order, "canceled");
+      }
+    }
+    this.#expireDayOrders(false);
+  }
+
+  #expireDayOrders(extendedHours: boolean): void {
+    for (const order of this.allOpenOrders()) {
+      const isOver = order.timeInForce !== "gtc" && order.extendedHours === extendedHours;
+      if (isOver && order.isOpen && order.expiresUs <= this.nowUs && order.createdUs < order.expiresUs) {
+        this.#finish(order, "expired");
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------
+
+  #emit(kind: OrderEventKind, order: VenueOrder, execution: Execution | null = null): void {
+    this.#onEvent(kind, order, execution, this.nowUs);
+  }
+
+  #later(order: VenueOrder, task: () => void): void {
+    this.#at(this.nowUs + this.#orderLatencyUs, order, task);
+  }
+
+  /** Orders of the same microsecond act by rank, not by which socket was read first. */
+  #at(atUs: number, order: VenueOrder, task: () => void): void {
+    this.#timeline.at(atUs, PRIORITY_BROKER + order.rank, task);
+  }
+}
+
+/** Status of an order that works and has no request under way. */
+function restingStatus(order: VenueOrder): OrderStatus {
+  if (!order.isAtMarket) return "held";
+  return order.filledQty > 0 ? "partially_filled" : "new";
+}
+
+function checkReplaceable(old: VenueOrder, patch: ReplaceTerms): Refusal | null {
+  const isReplaceable = old.status === "new" || old.status === "partially_filled" || old.status === "held";
+  if (!isReplaceable) return unprocessable("unable to replace order in current state");
+  if (patch.qty > 0 && old.orderClass !== "simple") {
+    return unprocessable(`qty of ${old.orderClass} orders cannot be replaced`);
+  }
+  if (patch.timeInForce !== null && patch.timeInForce !== old.timeInForce) {
+    const isLasting = patch.timeInForce === "day" || patch.timeInForce === "gtc";
+    const wasLasting = old.timeInForce === "day" || old.timeInForce === "gtc";
+    if (!isLasting || !wasLasting || old.orderClass !== "simple") {
+      return unprocessable(`time_in_force cannot be replaced by ${patch.timeInForce}`);
+    }
+  }
+  if (patch.limitPxTicks > 0 && old.limitPxTicks === 0) return invalid(`${old.type} orders have no limit_price`);
+  if (patch.stopPxTicks > 0 && (old.stopPxTicks === 0 || old.type === "trailing_stop")) {
+    return invalid(`${old.type} orders have no stop_price`);
+  }
+  if (patch.trail > 0 && old.type !== "trailing_stop") return invalid(`${old.type} orders have no trail`);
+  return null;
+}
+
+/** The old order's terms with what the patch changes. */
+function replacedTerms(old: VenueOrder, patch: ReplaceTerms): OrderTerms {
+  const trail = patch.trail > 0 ? patch.trail : old.trailPxTicks || old.trailPercentE4;
+  return {
+    symbol: old.symbol,
+    side: old.side,
+    type: old.type,
+    timeInForce: patch.timeInForce ?? old.timeInForce,
+    orderClass: old.orderClass,
+    qty: old.qty,
+    limitPxTicks: patch.limitPxTicks || old.limitPxTicks,
+    stopPxTicks: patch.stopPxTicks || old.stopPxTicks,
+    trailPxTicks: old.trailPxTicks > 0 ? trail : 0,
+    trailPercentE4: old.trailPercentE4 > 0 ? trail : 0,
+    extendedHours: old.extendedHours,
+    clientOrderId: patch.clientOrderId,
+    positionIntent: null,
+    targetPxTicks: 0,
+    stopLossPxTicks: 0,
+    stopLossLimitPxTicks: 0,
+  };
+}
+
+/** Linked orders keep their places: a target stays beyond the stop of the same family. */
+function checkReplacedLegPrices(old: VenueOrder, terms: OrderTerms, market: SimMarket): Refusal | null {
+  if (old.isOpening) {
+    const target = old.legs.find((leg) => leg.type === "limit");
+    const stop = old.legs.find((leg) => leg.type !== "limit");
+    const legs = { targetPxTicks: target?.limitPxTicks ?? 0, stopLossPxTicks: stop?.stopPxTicks ?? 0 };
+    return checkLegPrices({ ...terms, ...legs }, market, old.slot);
+  }
+  for (const sibling of old.exitGroup()) {
+    if (sibling === old || !sibling.isOpen) continue;
+    const target = old.type === "limit" ? terms.limitPxTicks : sibling.limitPxTicks;
+    const stop = old.type === "limit" ? sibling.stopPxTicks : terms.stopPxTicks;
+    const isRight = old.side === "sell" ? target > stop : target < stop;
+    if (!isRight) {
+      return unprocessable(`take_profit.limit_price must be ${old.side === "sell" ? ">" : "<"} stop_loss.stop_price`);
+    }
+  }
+  return null;
+}
