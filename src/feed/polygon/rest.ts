@@ -45,6 +45,8 @@ const WARMUP_DAYS = 30;
 const VIX_DAYS = 10;
 const VIX = "I:VIX";
 
+const NOT_JSON = "did not answer with a JSON object";
+
 const US_PER_SEC = 1_000_000;
 const MS_PER_DAY = 86_400_000;
 
@@ -363,7 +365,7 @@ export class PolygonRest {
         // A redirect could carry the key to another host.
         redirect: "error",
       });
-      if (response.ok) return { kind: "answer", body: await response.json() };
+      if (response.ok) return answerOf(await response.json());
       const detail = detailOf(await response.json().catch(() => null));
       return {
         kind: "status",
@@ -380,7 +382,7 @@ export class PolygonRest {
     try {
       this.#api ??= this.#loadSdk();
       const api = await this.#api;
-      return { kind: "answer", body: await question.sdk!(api, { timeout: this.#timeoutMs }) };
+      return answerOf(await question.sdk!(api, { timeout: this.#timeoutMs }));
     } catch (error) {
       const response = isFields(error) && isFields(error.response) ? error.response : null;
       if (response === null || typeof response.status !== "number")
@@ -402,7 +404,7 @@ export class PolygonRest {
       isFields(error) || error instanceof Error ? (error as { name?: unknown; code?: unknown }) : {};
     if (name === "TimeoutError" || name === "AbortError" || code === "ECONNABORTED")
       return `did not answer within ${this.#timeoutMs} ms`;
-    if (error instanceof SyntaxError) return "did not answer with JSON";
+    if (error instanceof SyntaxError) return NOT_JSON;
     return `could not be reached${typeof code === "string" && /^\w+$/.test(code) ? ` (${code})` : ""}`;
   }
 
@@ -431,6 +433,11 @@ export class PolygonRest {
       this.skipped.set(key, (this.skipped.get(key) ?? 0) + 1);
     };
   }
+}
+
+/** The SDK hands over text where the venue sent no JSON. */
+function answerOf(body: unknown): Outcome {
+  return isFields(body) ? { kind: "answer", body } : { kind: "lost", detail: NOT_JSON };
 }
 
 function collect<T>(rows: readonly Record<string, unknown>[], read: (row: Record<string, unknown>) => T | null): T[] {
