@@ -49,7 +49,7 @@ export class ReferenceEngine implements InferenceEngine {
   }
 
   predict(features: Float32Array, offsets: Int32Array, count: number, out: Float32Array): number {
-    assert(count >= 0 && count <= BATCH_MAX, `0..${BATCH_MAX} windows, were ${count}`);
+    assert(count >= 0 && count <= BATCH_MAX, "windows in 0..batchMax");
     for (let window = 0; window < count; window++) {
       const outputs = forwardPass(this.#tensors, features, offsets[window]!);
       for (let i = 0; i < OUTPUT_STRIDE; i++) out[window * OUTPUT_STRIDE + i] = outputs[i]!;

@@ -60,8 +60,9 @@ export class WasmEngine implements InferenceEngine {
   }
 
   predict(features: Float32Array, offsets: Int32Array, count: number, out: Float32Array): number {
-    assert(count >= 0 && count <= BATCH_MAX, `0..${BATCH_MAX} windows, were ${count}`);
-    assert(out.length >= count * OUTPUT_STRIDE, `room for ${count} outputs`);
+    // Constant messages: a template would be built, and collected, on every call.
+    assert(count >= 0 && count <= BATCH_MAX, "windows in 0..batchMax");
+    assert(out.length >= count * OUTPUT_STRIDE, "room for all outputs");
     const heap = this.#heap;
     const inputElem = this.#inputElem;
     const outputElem = this.#outputElem;

@@ -1,0 +1,89 @@
+// Run by inference.alloc.test.ts in a process of its own: warms up, collects, then works between two marks on standard error.
+//
+//   bun test/alloc/inference-loop.ts predict|features|garbage
+
+import { writeSync } from "node:fs";
+import { Arena } from "../../src/core/arena.ts";
+import { Prng } from "../../src/core/prng.ts";
+import { FeatureEngine } from "../../src/features/feature-engine.ts";
+import { OUTPUT_SENTINEL, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engine.ts";
+import { loadModelByName } from "../../src/inference/model-file.ts";
+import { WasmEngine } from "../../src/inference/wasm/forward-pass.ts";
+import { randomWindows } from "../support/windows.ts";
+
+const CALLS = 200_000;
+const WARM_UP_CALLS = 20_000;
+const STDERR = 2;
+
+const WORK: Record<string, () => Promise<(calls: number) => number>> = {
+  async predict() {
+    const model = await loadModelByName("untrained");
+    const engine = await WasmEngine.create(model);
+    const windows = randomWindows(model, 64, 1);
+    const offset = new Int32Array(1);
+    const out = new Float32Array(OUTPUT_STRIDE);
+    return (calls) => {
+      let answered = 0;
+      for (let call = 0; call < calls; call++) {
+        offset[0] = (call % 64) * WINDOW_ELEMS;
+        engine.predict(windows, offset, 1, out);
+        answered += out[OUTPUT_SENTINEL]!;
+      }
+      return answered;
+    };
+  },
+
+  async features() {
+    const BARS = 4096;
+    const STOCKS = 100;
+    const engine = new FeatureEngine(new Arena());
+    const prng = Prng.stream(1, "test.alloc");
+    const px = Float64Array.from({ length: BARS }, () => 100 * Math.exp(0.01 * prng.nextNormal()));
+    const volume = Float64Array.from({ length: BARS }, () => prng.nextInt(10_000));
+    let minute = 0;
+    return (calls) => {
+      let ready = 0;
+      for (let call = 0; call < calls; call++) {
+        const slot = call % STOCKS;
+        if (slot === 0) minute += 1;
+        const bar = (call * 7) % BARS;
+        const close = px[bar]!;
+        const dayNumber = (minute / 390) | 0;
+        engine.closeBar(
+          slot,
+          close,
+          close * 1.001,
+          close * 0.999,
+          close,
+          volume[bar]!,
+          0,
+          minute * 60_000_000,
+          dayNumber,
+        );
+        if (engine.isReady(slot)) ready += 1;
+        // What the strategy reads of each bar.
+        ready +=
+          0 * (engine.atrPx(slot) + engine.vwapPx(slot) + engine.barLogReturn(slot, 3) + engine.windowOffset(slot));
+      }
+      return ready;
+    };
+  },
+
+  /** Shows that collections are seen: a small object for each call. */
+  async garbage() {
+    const kept: { call: number }[] = [];
+    return (calls) => {
+      for (let call = 0; call < calls; call++) kept[call & 1023] = { call };
+      return kept.length;
+    };
+  },
+};
+
+const work = await WORK[process.argv[2]!]!();
+work(WARM_UP_CALLS);
+Bun.gc(true);
+writeSync(STDERR, "\nMARK BEGIN\n");
+const result = work(CALLS);
+writeSync(STDERR, "\nMARK END\n");
+// The work cannot be left out by the compiler, since its result is printed.
+console.log(result);

@@ -1,0 +1,18 @@
+// No garbage on the path from a closed bar to a prediction: collections counted over 200,000 calls.
+
+import { expect, test } from "bun:test";
+import { collectionsBetweenMarks } from "./collections.ts";
+
+const SCRIPT = "inference-loop.ts";
+
+test("200,000 predictions of the wasm engine cause no collection", async () => {
+  expect(await collectionsBetweenMarks(SCRIPT, "predict")).toBe(0);
+});
+
+test("200,000 closed bars cause no collection in the features", async () => {
+  expect(await collectionsBetweenMarks(SCRIPT, "features")).toBe(0);
+});
+
+test("collections are seen where there is garbage", async () => {
+  expect(await collectionsBetweenMarks(SCRIPT, "garbage")).toBeGreaterThan(0);
+});
