@@ -1,7 +1,7 @@
 // A venue for a recorded day, from the configuration: loads the day, the session before it and the VIX, and starts.
 
 import type { Config } from "../config/schema.ts";
-import { previousTradingDay } from "../market/calendar.ts";
+import { CALENDAR_YEAR_FIRST, previousTradingDay } from "../market/calendar.ts";
 import { loadDayFromFolder, loadSampleDay, loadVixDaily } from "../market/sample.ts";
 import { Venue, type VenueUrls } from "./venue.ts";
 
@@ -29,7 +29,8 @@ export async function openVenue(request: VenueRequest): Promise<OpenVenue> {
   const venue = new Venue({
     day,
     previousDay,
-    vixDaily: await loadVixDaily(),
+    // The series goes back to 1990, the trading calendar does not.
+    vixDaily: loadVixDaily().filter(({ date }) => date >= `${CALENDAR_YEAR_FIRST}`),
     seed: request.seed,
     speed: sim.speed,
     keyId: request.keyId,

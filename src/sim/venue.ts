@@ -106,7 +106,7 @@ export class Venue {
       orderLatencyMs: options.orderLatencyMs,
       answerLatencyMs: options.answerLatencyMs,
       seed: options.seed,
-      day: options.day.date,
+      day: session,
       onSent: () => {
         this.#hasSent = true;
       },

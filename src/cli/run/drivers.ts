@@ -55,7 +55,8 @@ export class LockstepDriver implements Driver {
     const { feed, gateway } = this.#trader;
     const poke = () => this.#client.poke();
     feed.onFrame = poke;
-    gateway.onActivity = poke;
+    // Told in the middle of an answer; its request counts as in flight until the callback has returned.
+    gateway.onActivity = () => queueMicrotask(poke);
     this.#client.join();
   }
 
