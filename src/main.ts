@@ -1,4 +1,3 @@
-#!/usr/bin/env bun
 // Entry point of the program and of its workers. Everything else is imported when it is known to be needed: `gyr --version`
 // loads nothing but this file and the command table. No top-level await here: a compiled binary with bytecode cannot have it.
 

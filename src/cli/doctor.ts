@@ -8,7 +8,7 @@ import { checkClock } from "./doctor/clock.ts";
 import { checkConnectivity } from "./doctor/connectivity.ts";
 import { checkDisk, checkTemporaryFolder } from "./doctor/disk.ts";
 import { type Finding, findingsOf } from "./doctor/finding.ts";
-import { checkAdapters, checkKeys, checkModelFile, checkRuntime } from "./doctor/setup.ts";
+import { checkAdapters, checkData, checkKeys, checkModelFile, checkRuntime } from "./doctor/setup.ts";
 import { EXIT_DONE, EXIT_FAILED } from "./exit-codes.ts";
 import type { ConfigOptions } from "./options.ts";
 
@@ -26,6 +26,7 @@ export async function doctorCommand(options: ConfigOptions): Promise<number> {
   tell(checkDisk(config));
   tell(checkTemporaryFolder());
   tell(await checkConnectivity(config));
+  tell(await checkData(config));
   tell(await checkModelFile(config));
   tell(await checkAdapters(config));
   const failed = findings.filter(({ status }) => status === "fail").length;

@@ -121,7 +121,7 @@ function makeProgram(setExitCode: (code: number) => void): Command {
     );
   }
 
-  command(program, "explain [code]", "what a denial code means and what to do; all codes without one")
+  command(program, "explain [code]", "what a code of the summary means and what to do; all codes without one")
     .option("--json", "the answer as JSON")
     .action(
       does(async (code: string | undefined, options: { json?: boolean }) =>

@@ -4,15 +4,6 @@
 import { UserError, type UserErrorKind } from "../core/user-error.ts";
 import { EXIT_FAILED, exitCodeOf } from "./exit-codes.ts";
 
-/** Errors of lower layers about files, days and devices; their messages say what, where and what to do. */
-const INPUT_ERRORS: ReadonlySet<string> = new Set([
-  "CalendarError",
-  "FlatFileError",
-  "ModelFileError",
-  "NoRecordedDayError",
-  "WebGpuError",
-]);
-
 export interface ErrorReport {
   readonly exitCode: number;
   /** For people, on standard error. */
@@ -32,7 +23,7 @@ export interface ErrorReport {
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof UserError) return userReport(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Error && (INPUT_ERRORS.has(error.name) || isSystemError(error))) {
+  if (error instanceof Error && isSystemError(error)) {
     return {
       exitCode: EXIT_FAILED,
       text: `gyr: ${message}`,

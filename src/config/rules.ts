@@ -1,5 +1,6 @@
 // What keys must hold together. A rule is only asked when each of its keys is allowed by itself, so one mistake makes one message.
 
+import { WINDOW_BARS } from "../inference/engine.ts";
 import { checkOverride, OVERRIDES } from "./hosts.ts";
 import { type Config, LIVE_ACKNOWLEDGEMENT } from "./schema.ts";
 
@@ -17,8 +18,6 @@ export interface RuleFinding {
   readonly isRefusal?: boolean;
 }
 
-/** Bars in the network's window (inference/engine.ts). */
-const WINDOW_BARS = 50;
 const OPEN = "09:30";
 const CLOSE = "16:00";
 

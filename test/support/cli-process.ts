@@ -21,7 +21,7 @@ export interface CliPlace {
 export async function runGyr(args: readonly string[], place: CliPlace): Promise<CliResult> {
   const process_ = Bun.spawn([process.execPath, MAIN, ...args], {
     cwd: place.cwd,
-    env: { PATH: process.env.PATH ?? "", HOME: place.cwd, TMPDIR: tmpdir(), ...place.env },
+    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", TMPDIR: tmpdir(), ...place.env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -3,9 +3,8 @@
 import { packageManager } from "../../../package.json" with { type: "json" };
 import type { Config } from "../../config/schema.ts";
 import { loadSecrets, missingSecrets, type Secret } from "../../config/secrets.ts";
-import { UserError } from "../../core/user-error.ts";
 import { isCompiled, spawnRole } from "../../core/worker.ts";
-import { type Finding, findingsOf, reasonOf } from "./finding.ts";
+import { type Finding, findingsOf, reasonOf, remedyOf } from "./finding.ts";
 
 const WORKER_TIMEOUT_MS = 5000;
 
@@ -57,7 +56,7 @@ export function checkKeys(config: Config, env: Readonly<Record<string, string | 
     const remedy = "set them in the environment or in the file named by [secrets] file";
     return [...findings, fail(`${missing.join(", ")} not set; ${config.mode} mode needs them`, remedy)];
   } catch (error) {
-    return [fail(reasonOf(error), error instanceof UserError ? error.remedy : "")];
+    return [fail(reasonOf(error), remedyOf(error, "mend the secrets file"))];
   }
 }
 
@@ -71,7 +70,22 @@ export async function checkModelFile(config: Config): Promise<Finding[]> {
     if (model.isTrained || config.strategy.signal !== "cnn") return [ok(what)];
     return [warn(`${what}; it is not trained and strategy.signal = "cnn" trades on it`, "name a trained model")];
   } catch (error) {
-    return [fail(reasonOf(error), "check [inference] model")];
+    return [fail(reasonOf(error), remedyOf(error, "check [inference] model"))];
+  }
+}
+
+/** In sim mode the day to trade and the session before it must be recorded and readable. */
+export async function checkData(config: Config): Promise<Finding[]> {
+  if (config.mode !== "sim") return [];
+  const { ok, fail } = findingsOf("data");
+  try {
+    const { loadDay, previousSessionDate } = await import("../../market/sample.ts");
+    const { day, dataDir } = config.sim;
+    const dates = [previousSessionDate(day), day];
+    for (const date of dates) await loadDay(dataDir, date);
+    return [ok(`${dates.join(" and ")} are in ${dataDir === "" ? "the sample" : `'${dataDir}'`}`)];
+  } catch (error) {
+    return [fail(reasonOf(error), remedyOf(error, "choose another [sim] day, or name its folder in [sim] data_dir"))];
   }
 }
 
