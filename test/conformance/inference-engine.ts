@@ -24,7 +24,7 @@ import { randomWindows, realWindows } from "../support/windows.ts";
 
 /**
  * Largest difference of an fp32 engine from the float64 reference, absolute on outputs. A score is a sum of about 600 terms with
- * f32 rounding (6e-8 each, growing like the square root of their number) through three layers; measured 3e-7. The rest is for the
+ * f32 rounding (6e-8 each, growing like the square root of their number) through three layers; measured 7e-7 (wasm). The rest is for the
  * exponentials of GPUs, which may be wrong in the last 8 bits.
  */
 export const FP32_TOLERANCE = 2e-5;
