@@ -31,6 +31,17 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "darwin-x64": { bun: "bun-darwin-x64", addon: "darwin-universal" },
 };
 
+/** With bytecode the bundler writes out where a source file was. Inside the executable that is its root, for all of them. */
+const PLACES_IN_EXECUTABLE = {
+  "import.meta.dir": '"/$bunfs/root"',
+  "import.meta.dirname": '"/$bunfs/root"',
+  "import.meta.path": '"/$bunfs/root/gyr"',
+  "import.meta.filename": '"/$bunfs/root/gyr"',
+  "import.meta.url": '"file:///$bunfs/root/gyr"',
+  __dirname: '"/$bunfs/root"',
+  __filename: '"/$bunfs/root/gyr"',
+};
+
 /**
  * bufferutil and utf-8-validate (of the vendors' WebSocket library) look for an addon of their own by the path they were
  * built at. Bun's WebSocket is used instead; their plain JavaScript keeps that path out of the executable.
@@ -61,7 +72,7 @@ async function buildExecutable(name: string, outPath: string): Promise<void> {
       // 22 to 4 ms for `gyr --version`: nothing is parsed at start. Rules out top-level await.
       bytecode: true,
       sourcemap: "none",
-      define: { "process.env.NODE_ENV": '"production"' },
+      define: { "process.env.NODE_ENV": '"production"', ...PLACES_IN_EXECUTABLE },
       plugins: [withoutNativeHelpers],
       compile: {
         target: target.bun,
