@@ -79,10 +79,12 @@ export function rowsOf(answer: unknown, key: string, skip: Skip): Fields[] {
 export function barOf(row: Fields, skip: Skip): RestBar | null {
   const prices = pricesOf(row, skip);
   if (prices === null) return null;
+  const { open, high, low, close, volume } = prices;
   const startUs = tsUsOf(number(row.t));
   if (!(startUs > 0)) return refuse(skip, "time is missing or not believable");
-  if (!isQty(prices.volume)) return refuse(skip, "volume is missing or not believable");
-  return { startUs, ...prices, vwap: isPx(number(row.vw)) ? number(row.vw) : 0, tradeCount: countOf(row.n) };
+  if (!isQty(volume)) return refuse(skip, "volume is missing or not believable");
+  const vwap = number(row.vw);
+  return { startUs, open, high, low, close, volume, vwap: isPx(vwap) ? vwap : 0, tradeCount: countOf(row.n) };
 }
 
 /** Rising in time whatever order they came in; a second bar of the same start is skipped. */
@@ -133,13 +135,11 @@ export function tickerDetailsOf(row: Fields, skip: Skip): RestTickerDetails | nu
 }
 
 function pricesOf(row: Fields, skip: Skip) {
-  const [open, high, low, close, volume] = [row.o, row.h, row.l, row.c, row.v].map(number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const open = number(row.o);
+  const high = number(row.h);
+  const low = number(row.l);
+  const close = number(row.c);
+  const volume = number(row.v);
   if (!(isPx(open) && isPx(high) && isPx(low) && isPx(close)))
     return refuse(skip, "price is missing or not believable");
   if (!(low <= Math.min(open, close) && high >= Math.max(open, close)))
