@@ -459,7 +459,8 @@ export class Exchange implements MarketListener, AcceptanceView {
     if (isRegular) this.#hasTraded[slot] = 1;
     const open = this.#openBySlot[slot];
     if (open === undefined || open.length === 0) return;
-    const orders = open.slice();
+    // Only what was in the market before this trade can be touched by it: not the legs that it wakes.
+    const orders = open.filter((order) => order.isAtMarket);
     if (isRegular) this.#openingAuction(orders, pxTicks);
     this.#tradeThrough(orders, pxTicks, qty, tsUs);
     if (isRegular) this.#triggerStops(orders, pxTicks, tsUs);
