@@ -1,7 +1,7 @@
 // `gyr run`: one trading day from start to report, in sim, paper or live.
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { endpointsOf } from "../config/endpoints.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -12,7 +12,7 @@ import { UserError } from "../core/user-error.ts";
 import { type Schedule, scheduleOf } from "../engine/schedule.ts";
 import { PolygonRest } from "../feed/polygon/rest.ts";
 import { loadModelByName } from "../inference/model-file.ts";
-import { Journal } from "../ledger/journal.ts";
+import type { Journal } from "../ledger/journal.ts";
 import {
   type TradingDay as CalendarDay,
   formatNewYorkTime,
@@ -56,7 +56,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       runDir: options.runDir,
     },
   });
-  const isQuiet = options.quiet === true || options.json === true;
+  // Progress goes to standard error, so it does not disturb the JSON on standard output.
+  const isQuiet = options.quiet === true;
   const interrupt = new Interrupt();
   const run = new Run(loaded, interrupt, makeProgress({ isQuiet }));
   try {
@@ -70,6 +71,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
         : EXIT_FAILED;
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
+    if (options.json === true) console.log(JSON.stringify({ mode: loaded.config.mode, outcome: "interrupted" }));
     console.error(error.message);
     return EXIT_INTERRUPTED;
   } finally {
@@ -100,7 +102,6 @@ class Run {
   readonly #startedNs = monotonicNs();
   #venue: EmbeddedVenue | null = null;
   #trader: Trader | null = null;
-  #journal: Journal | null = null;
   #driver: Driver | null = null;
   #day: TradingDay | null = null;
 
@@ -135,9 +136,6 @@ class Run {
     const inference = await makeEngine(config, model);
     const fallback = inference.info.engine === "wasm" ? inference : await makeWasm(model);
     const runFolder = this.#makeRunFolder(market.date);
-    const journalPath = join(runFolder, "journal.sqlite");
-    const journal = new Journal({ folder: runFolder, syncMs: config.journal.syncMs });
-    this.#journal = journal;
     const trader = new Trader({
       config,
       date: market.date,
@@ -149,7 +147,7 @@ class Run {
       inference,
       fallback,
       winRate: winRateOf(config, model.card.winRate),
-      journal,
+      runFolder,
     });
     this.#trader = trader;
     trader.record.dayStartUs = session.preOpenUs;
@@ -164,21 +162,20 @@ class Run {
       warmUp(trader, rest, config, market.clock.nowUs()),
       trader.feed.start(trader.instruments.symbols),
       trader.gateway.start(),
-      journal.start({
-        instruments: trader.instruments.symbols,
-        orders: trader.orders,
-        manifest: {
-          version: VERSION,
-          mode: config.mode,
-          date: market.date,
-          seed: config.seed,
-          configSha256: this.#configSha256,
-          model: inference.info,
-          universe: universe.members,
-        },
-      }),
+      trader.journal.start(),
       trader.gateway.assets(trader.instruments.symbols),
     ]);
+    trader.journal.instruments(trader.instruments.symbols);
+    trader.journal.meta("manifest", {
+      version: VERSION,
+      mode: config.mode,
+      date: market.date,
+      seed: config.seed,
+      configSha256: this.#configSha256,
+      engine: inference.info,
+      vix,
+      universe: universe.members,
+    });
     if (readyCount < trader.instruments.count) {
       this.#warnings.push(`${trader.instruments.count - readyCount} stocks have too little history and must warm up`);
     }
@@ -218,7 +215,7 @@ class Run {
     const outcome = await this.#trade(trader, schedule, market);
     this.#progress.step("closing the books");
     const positionsAtClose = await this.#positionsHeld(trader);
-    await journal.close();
+    await this.#closeJournal(trader.journal);
     const report = collectReport({
       trader,
       config,
@@ -237,7 +234,7 @@ class Run {
       dataOrigin: market.dataOrigin,
       warnings: this.#warnings,
       reportPath: resolve(config.paths.report),
-      journalPath: resolve(journalPath),
+      journalPath: resolve(trader.journal.path),
     });
     this.#writeReport(report);
     return report;
@@ -247,7 +244,7 @@ class Run {
   async close(): Promise<void> {
     this.#progress.stop();
     this.#driver?.stop();
-    await Promise.allSettled([this.#trader?.feed.stop(), this.#trader?.gateway.stop(), this.#journal?.close()]);
+    await Promise.allSettled([this.#trader?.feed.stop(), this.#trader?.gateway.stop(), this.#trader?.journal.close()]);
     await this.#venue?.stop();
   }
 
@@ -307,7 +304,8 @@ class Run {
       this.#warn(`order stream ${isUp ? "up" : "down"}: ${detail}`);
       day.onStream(isUp);
     };
-    trader.journal.onFailure = (message) => this.#warn(`journal: ${message}; no entries until it works again`);
+    trader.journal.onFailure = (message) => this.#warn(`${message} No entries until it works again.`);
+    trader.journal.onRecovery = () => this.#warn("the journal is written again");
     this.#progress.step(`armed at ${formatNewYorkTime(market.clock.nowUs())} New York time`);
     day.arm();
     let timeOut: ReturnType<typeof setTimeout> | undefined;
@@ -333,6 +331,14 @@ class Run {
       clearTimeout(timeOut);
       driver.stop();
     }
+  }
+
+  async #closeJournal(journal: Journal): Promise<void> {
+    const end = await journal.close();
+    if (!end.isComplete)
+      this.#warn(`the journal is not complete: ${end.message} (${end.leftCount} records wait in its ring)`);
+    if (journal.droppedCount > 0)
+      this.#warn(`${journal.droppedCount} predictions or remarks found no room in the journal`);
   }
 
   #schedule(session: CalendarDay): Schedule {

@@ -107,15 +107,15 @@ export class Venue {
       answerLatencyMs: options.answerLatencyMs,
       seed: options.seed,
       day: session,
-      onSent: () => {
-        this.#hasSent = true;
-      },
       controlSocket: {
         open: (socket: ControlSocket) => this.#onControlOpen(socket),
         message: (socket: ControlSocket, text: string) => this.#onControlMessage(socket, text),
         close: (socket: ControlSocket) => this.#onControlClose(socket),
       },
     });
+    this.#alpaca.stream.onSent = () => {
+      this.#hasSent = true;
+    };
   }
 
   start(): VenueUrls {

@@ -17,7 +17,7 @@ import { AlpacaGateway } from "../../gateway/alpaca/alpaca-gateway.ts";
 import { ExecutionRing } from "../../gateway/gateway.ts";
 import type { InferenceEngine } from "../../inference/engine.ts";
 import { DayFees } from "../../ledger/fees.ts";
-import type { Journal } from "../../ledger/journal.ts";
+import { Journal } from "../../ledger/journal.ts";
 import { Ledger } from "../../ledger/ledger.ts";
 import { MarketEventRing } from "../../market/events.ts";
 import {
@@ -60,7 +60,8 @@ export interface TraderOptions {
   readonly fallback: InferenceEngine;
   /** Win rate for sizing, 0..1. */
   readonly winRate: number;
-  readonly journal: Journal;
+  /** Folder of the run's journal. */
+  readonly runFolder: string;
 }
 
 /** Tag of the strategy in client order ids. */
@@ -93,13 +94,17 @@ export class Trader {
     const { config } = options;
     const { arena } = this;
     this.clock = options.clock;
-    this.journal = options.journal;
     this.instruments = new Instruments(arena);
     fillInstruments(this.instruments, options.members);
     this.prices = new Prices(arena);
     this.events = new MarketEventRing(arena);
     this.executions = new ExecutionRing(arena);
     this.orders = new OrderTable(arena);
+    this.journal = new Journal({
+      folder: options.runFolder,
+      orders: this.orders,
+      isDurable: config.mode !== "sim",
+    });
     this.bars = new BarBuilder(arena, {
       intervalUs: config.bars.intervalSec * 1_000_000,
       closeGraceUs: config.bars.closeGraceMs * 1_000,
