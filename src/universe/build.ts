@@ -90,14 +90,14 @@ export async function buildUniverse(from: {
   }
   if (sessions.length < options.volumeSessions) {
     warnings.push(
-      `daily bars of ${sessions.length} sessions where ${options.volumeSessions} were asked for: means are over those`,
+      `daily bars of ${counted(sessions.length, "session")} where ${options.volumeSessions} were asked for: means are over what there is`,
     );
   }
   const rows = candidateRows(day, snapshot, reference, sessions);
   const chosen = await selectWithMarketCaps(rest, rows, sessions[0]!.date, options, warnings);
   if (chosen.selection.rows.length < options.size) {
     warnings.push(
-      `${chosen.selection.rows.length} of ${rows.length} stocks pass the filters where ${options.size} were asked for`,
+      `of ${counted(rows.length, "stock")} ${chosen.selection.rows.length} are chosen where ${options.size} were asked for: no more pass the filters`,
     );
   }
   return {
@@ -298,7 +298,9 @@ async function selectWithMarketCaps(
     const pending = Array.from(selection.rows).filter((row) => candidates.marketCapUsd[row] === MARKET_CAP_NOT_ASKED);
     if (pending.length === 0) {
       if (failures.length > 0) {
-        warnings.push(`market capitalisation of ${failures.length} stocks is unknown: ${messageOf(failures[0])}`);
+        warnings.push(
+          `market capitalisation of ${counted(failures.length, "stock")} is unknown: ${messageOf(failures[0])}`,
+        );
       }
       return { candidates, selection };
     }
@@ -359,6 +361,10 @@ function failed(what: string, cause: unknown): UserError {
   return new UserError(kind, `the universe needs ${what}, and the source failed: ${messageOf(cause)}`, remedy, {
     cause,
   });
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function messageOf(cause: unknown): string {

@@ -18,8 +18,8 @@ export const CANDIDATE_TYPE_FUND = 2;
 export const CANDIDATE_TYPE_OTHER = 3;
 export const CANDIDATE_TYPE_COUNT = 4;
 
-/** Market capitalisation not asked for yet; passes, so that only stocks near the top need be asked about. */
-export const MARKET_CAP_NOT_ASKED = -1;
+/** Market capitalisation not asked for yet: above every limit, so that only stocks near the top need be asked about. */
+export const MARKET_CAP_NOT_ASKED = Number.POSITIVE_INFINITY;
 
 /** What is known of one stock before the open. */
 export interface CandidateRow {

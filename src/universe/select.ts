@@ -89,7 +89,7 @@ export class UniverseSelector {
         (bit(volumeMean[row]! < volumeMin) << 2) |
         (bit(spreadBps[row]! > spreadMaxBps) << 3) |
         (bit(Number.isNaN(cap)) << 4) |
-        ((bit(cap < marketCapMinUsd) & bit(cap >= 0)) << 5);
+        (bit(cap < marketCapMinUsd) << 5);
       const code = barred[row]! || codeOf[(type[row]! << FAILURE_BITS) | failures]!;
       outcome[row] = code;
       passCount += bit(code === OUTCOME_CHOSEN);

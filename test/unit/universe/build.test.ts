@@ -193,7 +193,7 @@ describe("market capitalisations", () => {
     const one = await build(marketOf(symbols, { reference, marketCapsUsd, failing: { S00: new Error("HTTP 500") } }));
     expect(outcomeOf(one, "S00")).toBe("MARKET_CAP_UNKNOWN");
     expect(one.members.length).toBe(5);
-    expect(one.warnings).toContain("market capitalisation of 1 stocks is unknown: HTTP 500");
+    expect(one.warnings).toContain("market capitalisation of 1 stock is unknown: HTTP 500");
     const failing = Object.fromEntries(symbols.map((symbol) => [symbol, new Error("HTTP 500")]));
     await expect(build(marketOf(symbols, { reference, failing }))).rejects.toThrow(
       "the universe needs market capitalisations, and the source failed: HTTP 500",
@@ -233,7 +233,7 @@ describe("a source that fails or has nothing", () => {
   test("fewer that pass than asked for are taken, and it is said", async () => {
     const universe = await build(marketOf(["AAA", "BBB"]));
     expect(universe.members.length).toBe(2);
-    expect(universe.warnings.at(-1)).toBe("2 of 2 stocks pass the filters where 5 were asked for");
+    expect(universe.warnings.at(-1)).toBe("of 2 stocks 2 are chosen where 5 were asked for: no more pass the filters");
   });
 
   test("a day without a session has no universe", async () => {

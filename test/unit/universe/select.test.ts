@@ -59,6 +59,7 @@ describe("each filter", () => {
     ["spread unknown", stock("A", { spreadBps: Number.NaN }), "CHOSEN"],
     ["small company", stock("A", { marketCapUsd: 99e6 }), "MARKET_CAP_BELOW_MIN"],
     ["company of the least size", stock("A", { marketCapUsd: 100e6 }), "CHOSEN"],
+    ["company of negative size", stock("A", { marketCapUsd: -1 }), "MARKET_CAP_BELOW_MIN"],
     ["company of unknown size", stock("A", { marketCapUsd: Number.NaN }), "MARKET_CAP_UNKNOWN"],
     ["company not asked about yet", stock("A", { marketCapUsd: MARKET_CAP_NOT_ASKED }), "CHOSEN"],
     [
