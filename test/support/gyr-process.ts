@@ -47,7 +47,7 @@ export class GyrProcess {
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    this.#drained = Promise.all<unknown>([
+    this.#drained = Promise.all([
       this.#read(this.child.stdout, (text) => {
         this.stdout += text;
       }),
@@ -77,7 +77,7 @@ export class GyrProcess {
     return this.stdout.includes(text) || this.stderr.includes(text);
   }
 
-  async #read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
+  async #read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<unknown> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       take(decoder.decode(chunk, { stream: true }));
@@ -90,6 +90,7 @@ export class GyrProcess {
     for (const { text, reject } of this.#waiting.splice(0)) {
       reject(new Error(`the process ended without printing '${text}':\n${this.stdout}\n${this.stderr}`));
     }
+    return undefined;
   }
 }
 

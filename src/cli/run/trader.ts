@@ -102,7 +102,7 @@ export class Trader {
     this.orders = new OrderTable(arena);
     this.journal = new Journal({
       folder: options.runFolder,
-      orders: this.orders,
+      syncMs: config.journal.syncMs,
       isDurable: config.mode !== "sim",
     });
     this.bars = new BarBuilder(arena, {
