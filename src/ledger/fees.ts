@@ -29,9 +29,9 @@ interface ShareRate {
 }
 
 /**
- * Section 31 rates. Sources: SEC fee rate advisories and FINRA information notices of 3/3/14 (17.40 to 22.10), 3/15/16 (21.80
- * in force), 5/7/18 (23.10 to 13.00), 2/3/20 (20.70 to 22.10), 1/15/21 (22.10 to 5.10), 4/24/25 (27.80 to 0); SEC release of
- * 2017 for 4 July; SEC orders for 2019, 2022, 2023, 2024 and 2026 (release 34-104909).
+ * Section 31 rates. Sources: FINRA information notices of 3/3/14 (17.40 to 22.10), 3/15/16 (21.80 in force), 5/7/18 (23.10 to
+ * 13.00), 2/3/20 (20.70 to 22.10), 2/16/21 (22.10 to 5.10) and 4/24/25 (27.80 to 0); the SEC's advisories for 4 July 2017 and
+ * fiscal years 2015, 2016, 2019, 2022, 2023 and 2024; its order of 27 February 2026 (release 34-104909).
  */
 const SEC_RATES: readonly SecRate[] = [
   { from: "2014-03-18", centsPerMillionUsd: 2210 },
@@ -49,7 +49,7 @@ const SEC_RATES: readonly SecRate[] = [
   { from: "2026-04-04", centsPerMillionUsd: 2060 },
 ];
 
-/** TAF on stocks. Source: FINRA By-Laws, Schedule A, section 1, with regulatory notice 20-42 and SR-FINRA-2024-019. */
+/** TAF on stocks. Source: FINRA By-Laws, Schedule A, section 1, as changed by SR-FINRA-2020-032 and SR-FINRA-2024-019. */
 const TAF_RATES: readonly ShareRate[] = [
   { from: "2014-03-18", nanoUsdPerShare: 119_000, capNanoUsd: 5_950_000_000 },
   { from: "2022-01-01", nanoUsdPerShare: 130_000, capNanoUsd: 6_490_000_000 },
@@ -126,9 +126,8 @@ export class DayFees {
     assert(qty > 0 && notionalTicks > 0, `a fill of shares at a price, was ${qty} for ${notionalTicks} ticks`);
     const { rates } = this;
     if (side === SIDE_SELL) {
-      // In two parts, so that a large notional stays exact: whole million-dollar rates, then the rest.
       const units = notionalTicks * rates.secCentsPerMillionUsd;
-      assert(units <= Number.MAX_SAFE_INTEGER, "a notional under 300 million dollars");
+      assert(units <= Number.MAX_SAFE_INTEGER - SEC_UNITS_PER_CENT, "a notional under 300 million dollars");
       this.#secUnits += units;
       this.#secCents += Math.floor(this.#secUnits / SEC_UNITS_PER_CENT);
       this.#secUnits %= SEC_UNITS_PER_CENT;
