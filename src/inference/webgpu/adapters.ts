@@ -3,7 +3,7 @@
 // WebGPU can ask for *an* adapter, not for a list. Dawn's error for a name that nobody has does hold the list, so a name
 // that nobody has is asked for. Were the message of another form, the list would be empty and Dawn's choice would be used.
 
-import { type AddonOrigin, addonOrigin, createInstance } from "./dawn.ts";
+import { createInstance } from "./dawn.ts";
 import { WebGpuError } from "./webgpu-error.ts";
 
 export interface OpenedAdapter {
@@ -34,8 +34,6 @@ export interface AdapterList {
   readonly adapters: readonly AdapterReport[];
   /** Why there are none, or why one could not be read; "" when all is well. */
   readonly problem: string;
-  /** "memory": the temporary folder cannot hold the WebGPU addon (missing, full, read-only, noexec). */
-  readonly addonOrigin: AddonOrigin;
 }
 
 interface AdapterName {
@@ -87,9 +85,9 @@ export async function listAdapters(): Promise<AdapterList> {
   try {
     for (const name of await adapterNames()) adapters.push(await reportOf(name));
     const problem = adapters.length > 0 ? "" : `there is no GPU adapter; ${NO_GPU_REMEDY}`;
-    return { adapters, problem, addonOrigin: addonOrigin() };
+    return { adapters, problem };
   } catch (error) {
-    return { adapters, problem: describe(error), addonOrigin: addonOrigin() };
+    return { adapters, problem: describe(error) };
   }
 }
 

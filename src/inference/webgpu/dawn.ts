@@ -30,20 +30,13 @@ const VULKAN_FOLDERS = [
 ];
 const VULKAN_LOADER = "libvulkan.so.1";
 
-/** How the addon got here: "" not yet, "file" from the file system, "memory" because no folder would take its file. */
-export type AddonOrigin = "" | "file" | "memory";
-
 let dawn: Dawn | undefined;
-let origin: AddonOrigin = "";
+let isVulkanLoaderMapped = false;
 
 /** The addon, loaded at the first call. Throws WebGpuError ADDON_UNAVAILABLE. */
 export function loadDawn(): Dawn {
   dawn ??= loadAddon();
   return dawn;
-}
-
-export function addonOrigin(): AddonOrigin {
-  return origin;
 }
 
 /**
@@ -60,34 +53,17 @@ export function createInstance(flags: readonly string[]): GPU {
 }
 
 function loadAddon(): Dawn {
-  let cause: unknown;
   try {
-    const addon = requireAddon();
-    if (addon !== undefined) {
-      origin = "file";
-      return addon;
-    }
-  } catch (error) {
-    cause = error;
+    const addon = process.platform === "linux" && Bun.isStandaloneExecutable ? loadFromMemory() : requireAddon();
+    if (addon !== undefined) return addon;
+  } catch (cause) {
+    throw new WebGpuError("ADDON_UNAVAILABLE", `cannot load WebGPU: ${messageOf(cause)}`, loadRemedy(), { cause });
   }
-  if (cause === undefined) {
-    throw new WebGpuError(
-      "ADDON_UNAVAILABLE",
-      `there is no WebGPU for ${process.platform} ${process.arch}`,
-      'use engine = "wasm" in [inference]',
-    );
-  }
-  // Inside the executable Bun first writes the addon to the temporary folder. Without one, load it from memory.
-  if (process.platform === "linux" && Bun.isStandaloneExecutable) {
-    try {
-      const addon = loadAddonFromMemory();
-      origin = "memory";
-      return addon;
-    } catch (error) {
-      cause = new AggregateError([cause, error], `${messageOf(cause)}; from memory: ${messageOf(error)}`);
-    }
-  }
-  throw new WebGpuError("ADDON_UNAVAILABLE", `cannot load WebGPU: ${messageOf(cause)}`, loadRemedy(), { cause });
+  throw new WebGpuError(
+    "ADDON_UNAVAILABLE",
+    `there is no WebGPU for ${process.platform} ${process.arch}`,
+    'use engine = "wasm" in [inference]',
+  );
 }
 
 /** Each branch must keep its literal require: see the head of this file. */
@@ -104,29 +80,35 @@ function requireAddon(): Dawn | undefined {
   return undefined;
 }
 
-/** Loads the embedded addon through a memory file: for a temporary folder that is missing, full, read-only or noexec. */
-function loadAddonFromMemory(): Dawn {
-  const embedded = Bun.embeddedFiles.map((file) => (file as File).name).find((name) => /^dawn\b.*\.node$/.test(name));
-  if (embedded === undefined) throw new Error("the executable holds no dawn.node");
+/**
+ * Loads the embedded addon from memory. Left to itself Bun would write it to the temporary folder and load it from there,
+ * and Dawn looks for Vulkan beside the addon first: anybody who can write to /tmp could give this process a library. And
+ * a temporary folder may be missing, full, read-only or noexec.
+ */
+function loadFromMemory(): Dawn {
+  const name = Bun.embeddedFiles.map((file) => (file as File).name).find((name) => /^dawn\b.*\.node$/.test(name));
+  if (name === undefined) throw new Error("the executable holds no dawn.node");
+  const bytes = readFileSync(`/$bunfs/root/${name}`);
   const fd = memoryFile("dawn.node");
-  if (fd < 0) throw new Error("memfd_create is refused");
+  if (fd < 0) throw new Error("the kernel refuses memfd_create");
   try {
-    const bytes = readFileSync(`/$bunfs/root/${embedded}`);
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
     const holder = { exports: {} };
     process.dlopen(holder, `/proc/self/fd/${fd}`);
     return holder.exports as Dawn;
   } finally {
+    // What is mapped stays mapped.
     closeSync(fd);
   }
 }
 
 /** Dawn on Linux needs Vulkan's loader and prints a warning of its own without it. Throws VULKAN_LOADER_MISSING. */
 function requireVulkanLoader(): void {
-  if (process.platform !== "linux") return;
+  if (process.platform !== "linux" || isVulkanLoaderMapped) return;
   const folders = [dirname(process.execPath), ...VULKAN_FOLDERS];
   const paths = [VULKAN_LOADER, ...folders.map((folder) => join(folder, VULKAN_LOADER))];
-  if (paths.some((path) => preloadLibrary(path, "vkGetInstanceProcAddr"))) return;
+  isVulkanLoaderMapped = paths.some((path) => preloadLibrary(path, "vkGetInstanceProcAddr"));
+  if (isVulkanLoaderMapped) return;
   throw new WebGpuError(
     "VULKAN_LOADER_MISSING",
     `there is no Vulkan loader: ${VULKAN_LOADER} is neither known to the dynamic linker nor beside gyr`,
@@ -138,7 +120,7 @@ function loadRemedy(): string {
   if (process.platform === "darwin") {
     return "the addon is made for macOS 26, and the executable first writes it to $TMPDIR: check both";
   }
-  return "the addon needs glibc 2.34 and GLIBCXX_3.4.30, the executable a temporary folder or memfd_create: check these";
+  return "the addon needs glibc 2.34, GLIBCXX_3.4.30 and, in the executable, memfd_create (sysctl vm.memfd_noexec below 2): check these";
 }
 
 function messageOf(error: unknown): string {
