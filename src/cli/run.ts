@@ -162,22 +162,20 @@ class Run {
       warmUp(trader, rest, config, market.clock.nowUs()),
       trader.feed.start(trader.instruments.symbols),
       trader.gateway.start(),
-      trader.journal.start({
-        instruments: trader.instruments.symbols,
-        orders: trader.orders,
-        manifest: {
-          version: VERSION,
-          mode: config.mode,
-          date: market.date,
-          seed: config.seed,
-          configSha256: this.#configSha256,
-          engine: inference.info,
-          vix,
-          universe: universe.members,
-        },
-      }),
+      trader.journal.start(),
       trader.gateway.assets(trader.instruments.symbols),
     ]);
+    trader.journal.instruments(trader.instruments.symbols);
+    trader.journal.meta("manifest", {
+      version: VERSION,
+      mode: config.mode,
+      date: market.date,
+      seed: config.seed,
+      configSha256: this.#configSha256,
+      engine: inference.info,
+      vix,
+      universe: universe.members,
+    });
     if (readyCount < trader.instruments.count) {
       this.#warnings.push(`${trader.instruments.count - readyCount} stocks have too little history and must warm up`);
     }

@@ -102,7 +102,7 @@ export class Trader {
     this.orders = new OrderTable(arena);
     this.journal = new Journal({
       folder: options.runFolder,
-      syncMs: config.journal.syncMs,
+      orders: this.orders,
       isDurable: config.mode !== "sim",
     });
     this.bars = new BarBuilder(arena, {
