@@ -100,6 +100,7 @@ const SLOT_UNSEEN = -2;
 
 /** Field of a key of one or two characters. */
 const FIELD_OF_KEY = new Uint8Array(1 << 16);
+// hot-ok: once, when the module is loaded
 for (const [key, field] of [
   ["p", Field.P],
   ["s", Field.S],

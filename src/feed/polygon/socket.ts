@@ -1,5 +1,5 @@
-// Hot path in `#onMessage`; the rest is connecting and staying connected.
-// Polygon's stocks socket on Bun's own WebSocket client. In: frames. Out: rows in the market event ring, counters, `onFrame`.
+// Polygon's stocks socket on Bun's own WebSocket client; hot only in `#onMessage`, the rest is staying connected.
+// In: frames. Out: rows in the market event ring, counters, `onFrame`.
 // One connection at a time: connect, wait for `connected`, auth, subscribe in chunks with every parameter confirmed; after a
 // loss the same again, with back-off and jitter, for as long as it takes. A refusal (key, plan, another connection with the
 // same key) is final and told: the newest connection of a key wins at the venue, so fighting it would cut off its owner.

@@ -266,12 +266,13 @@ test("has the ring drained before it would overflow, and loses no trade of a fra
   const rig = parserRig();
   const times: unknown[] = [];
   let drains = 0;
-  rig.parser.onFull = () => {
+  const drain = () => {
     drains += 1;
     for (const row of takeRows(rig.ring)) times.push(row.tsUs);
   };
+  rig.parser.onFull = drain;
   expect(rig.parser.parseFrame(JSON.stringify(events), RECV_NS)).toBe(count);
-  rig.parser.onFull();
+  drain();
   expect(times).toEqual(events.map((event) => (event.t as number) * 1000));
   expect(drains).toBe(2);
 });
