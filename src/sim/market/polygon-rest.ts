@@ -307,18 +307,19 @@ export class PolygonRest {
   /** Sessions, rising; with a multiplier, several of them to a bucket counted in days from the first of the range. */
   #dayItems(symbol: string, multiplier: number, fromUs: number, toUs: number, nowUs: number): Item[] {
     const items: Item[] = [];
-    const isAsked = (startUs: number): boolean => startUs + DAY_US > fromUs && startUs <= toUs;
+    const [fromDate, toDate] = [newYorkDate(fromUs), newYorkDate(toUs)];
     if (symbol === VIX_TICKER) {
       for (const vix of this.#days.vixCloses(nowUs)) {
+        if (vix.date < fromDate || vix.date > toDate) continue;
         const startUs = newYorkTimeUs(vix.date, "00:00");
-        if (isAsked(startUs)) items.push({ startUs, baseCount: 1, sum: null, render: () => `{${renderVix(vix)}}` });
+        items.push({ startUs, baseCount: 1, sum: null, render: () => `{${renderVix(vix)}}` });
       }
       return items;
     }
     for (const day of this.#days.days) {
       const sum = this.#days.session(day, symbol, nowUs);
-      const startUs = newYorkTimeUs(day.bars.date, "00:00");
-      if (sum !== null && isAsked(startUs)) items.push(sumItem(startUs, 1, sum));
+      if (sum === null || day.bars.date < fromDate || day.bars.date > toDate) continue;
+      items.push(sumItem(newYorkTimeUs(day.bars.date, "00:00"), 1, sum));
     }
     return multiplier === 1 ? items : mergeDays(items, multiplier, fromUs);
   }

@@ -66,17 +66,18 @@ export class SpreadModel {
     return Math.max(increment, Math.round(width / increment) * increment);
   }
 
-  /** Bid and ask so that a trade at `pxTicks` prints at the bid, at the ask, or inside. */
-  drawPrices(pxTicks: number, widthTicks: number, prng: Prng): void {
+  /**
+   * Bid and ask around a trade at `pxTicks`, which prints in their middle, or at one of them where the width is one
+   * increment. An odd increment goes above or below for good, by `leansUp`: were it drawn anew, the mid would jump about the
+   * price, and whoever waited for the jump would trade without paying for the spread.
+   */
+  place(pxTicks: number, widthTicks: number, leansUp: boolean): void {
     const increment = pxIncrementTicks(pxTicks);
     const steps = Math.round(widthTicks / increment);
-    const side = prng.next();
-    const inside = prng.next();
-    const below = side < 0.4 ? 0 : side < 0.8 || steps < 2 ? steps : 1 + Math.floor(inside * (steps - 1));
+    const below = (leansUp ? Math.floor(steps / 2) : Math.ceil(steps / 2)) * increment;
     // A bid never falls to zero: a cheap symbol is then quoted upwards.
-    const bid = Math.max(pxIncrementTicks(1), roundPxTicks(pxTicks - below * increment, -1));
-    this.bidPxTicks = bid;
-    this.askPxTicks = Math.max(roundPxTicks(bid + widthTicks, 1), roundPxTicks(pxTicks, 1));
+    this.bidPxTicks = Math.max(1, roundPxTicks(pxTicks - below, -1));
+    this.askPxTicks = Math.max(roundPxTicks(this.bidPxTicks + widthTicks, 1), roundPxTicks(pxTicks, 1));
   }
 
   /** Sizes in round lots, exponential around the mean. */

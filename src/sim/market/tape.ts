@@ -54,6 +54,8 @@ export class MarketTape implements SimMarket {
   readonly #cursor: Int32Array;
   /** (slot) symbol's part of the minute seeds. */
   readonly #symbolHash: Uint32Array;
+  /** (slot) 1 where the odd increment of a quote lies above the price. */
+  readonly #leansUp: Uint8Array;
   /** (slot) state, prices in ticks, sizes in shares, times epoch us; 0 where unknown. Written by #apply. */
   readonly #bid: Float64Array;
   readonly #ask: Float64Array;
@@ -111,6 +113,7 @@ export class MarketTape implements SimMarket {
     this.#isActive = new Uint8Array(count);
     this.#cursor = Int32Array.from(day.firstRow);
     this.#symbolHash = Uint32Array.from(day.symbols, symbolSeedHash);
+    this.#leansUp = Uint8Array.from(this.#symbolHash, (hash) => new Prng(minuteSeed(this.#seed, hash, 0)).nextInt(2));
     const column = () => new Float64Array(count);
     this.#bid = column();
     this.#ask = column();
@@ -260,12 +263,13 @@ export class MarketTape implements SimMarket {
     const prng = new Prng(minuteSeed(this.#seed, this.#symbolHash[slot]!, minuteUs));
     const path = this.#path;
     const spread = this.#spread;
-    const count = path.draw(day, row, slot, this.#calibration, isBusy, prng);
+    // The width first: nothing of the bar itself may reach it.
     const width = spread.drawWidth(slot, day.openPxTicks[row]!, prng);
+    const count = path.draw(day, row, slot, this.#calibration, isBusy, prng);
     for (let i = 0; i < count; i++) {
       const px = path.pxTicks[i]!;
       // Quotes move only with the price; otherwise a trade just changes the sizes.
-      if (i === 0 || px !== path.pxTicks[i - 1]) spread.drawPrices(px, width, prng);
+      if (i === 0 || px !== path.pxTicks[i - 1]) spread.place(px, width, this.#leansUp[slot] === 1);
       spread.drawSizes(slot, prng);
       const at = this.#rowCount;
       if (at === this.#rowSlot.length) this.#grow();
