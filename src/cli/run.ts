@@ -2,45 +2,29 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { endpointsOf } from "../config/endpoints.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { requireSecrets } from "../config/secrets.ts";
-import { type Clock, ManualClock, monotonicNs, ScaledClock, WallClock, wallUs } from "../core/clock.ts";
+import { monotonicNs, wallUs } from "../core/clock.ts";
 import { usdFromTicks } from "../core/fixed-point.ts";
 import { UserError } from "../core/user-error.ts";
 import { type Schedule, scheduleOf } from "../engine/schedule.ts";
 import { PolygonRest } from "../feed/polygon/rest.ts";
 import { loadModelByName } from "../inference/model-file.ts";
 import type { Journal } from "../ledger/journal.ts";
-import {
-  type TradingDay as CalendarDay,
-  formatNewYorkTime,
-  newYorkDate,
-  newYorkTimeUs,
-  tradingDay,
-} from "../market/calendar.ts";
-import { SAMPLE_ORIGIN } from "../market/sample.ts";
+import { type TradingDay as CalendarDay, formatNewYorkTime, newYorkTimeUs, tradingDay } from "../market/calendar.ts";
 import { makeProgress, type RunProgress } from "../observe/progress.ts";
 import { renderReport } from "../observe/report.ts";
 import type { RunReport } from "../observe/run-report.ts";
 import { formatSummary, summaryJson } from "../observe/summary.ts";
-import type { LockstepClient } from "../sim/lockstep-client.ts";
 import { buildUniverse } from "../universe/build.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED } from "./exit-codes.ts";
 import type { RunOptions } from "./options.ts";
 import { collectReport } from "./run/collect.ts";
-import { type Driver, LockstepDriver, lockstepClientFor, WallDriver } from "./run/drivers.ts";
-import {
-  type EmbeddedVenue,
-  SIM_KEY_ID,
-  SIM_POLYGON_KEY,
-  SIM_SECRET,
-  startEmbeddedVenue,
-} from "./run/embedded-venue.ts";
+import { type Driver, LockstepDriver, WallDriver } from "./run/drivers.ts";
 import { Interrupt, InterruptedError } from "./run/interrupt.ts";
+import { type Market, openMarket } from "./run/market.ts";
 import { dayNumberOf, makeEngine, makeWasm, warmUp } from "./run/start-up.ts";
-import { Trader, type TraderKeys, type TraderUrls } from "./run/trader.ts";
+import { Trader } from "./run/trader.ts";
 import { TradingDay } from "./run/trading-day.ts";
 import { VERSION } from "./version.ts";
 
@@ -80,17 +64,6 @@ export async function runCommand(options: RunOptions): Promise<number> {
   }
 }
 
-/** Where market data and orders go, and whose time it is. */
-interface Market {
-  readonly date: string;
-  readonly clock: Clock;
-  readonly urls: TraderUrls & { readonly feedRest: string };
-  readonly keys: TraderKeys;
-  /** In lockstep sim only. */
-  readonly lockstep: LockstepClient | null;
-  readonly dataOrigin: string;
-}
-
 /** Universe from the previous close up to here; then sockets, warm-up and reconciliation; then the day. */
 class Run {
   readonly #config: Config;
@@ -100,7 +73,7 @@ class Run {
   readonly #warnings: string[] = [];
   readonly #startedWallUs = wallUs();
   readonly #startedNs = monotonicNs();
-  #venue: EmbeddedVenue | null = null;
+  #market: Market | null = null;
   #trader: Trader | null = null;
   #driver: Driver | null = null;
   #day: TradingDay | null = null;
@@ -116,7 +89,11 @@ class Run {
     const config = this.#config;
     const modelLoading = loadModelByName(config.inference.model);
     modelLoading.catch(() => {});
-    const market = await this.#openMarket();
+    this.#progress.step(
+      config.mode === "sim" ? `opening the venue of ${config.sim.day}` : `opening ${config.mode} trading`,
+    );
+    const market = await openMarket(config, () => this.#trader!);
+    this.#market = market;
     this.#interrupt.check();
     const session = sessionOf(market.date);
     const rest = new PolygonRest({ url: market.urls.feedRest, apiKey: market.keys.polygonKey });
@@ -245,45 +222,7 @@ class Run {
     this.#progress.stop();
     this.#driver?.stop();
     await Promise.allSettled([this.#trader?.feed.stop(), this.#trader?.gateway.stop(), this.#trader?.journal.close()]);
-    await this.#venue?.stop();
-  }
-
-  async #openMarket(): Promise<Market> {
-    const config = this.#config;
-    if (config.mode !== "sim") {
-      const { feedRest, feedSocket, trading, stream } = endpointsOf(config);
-      const secrets = requireSecrets(config, process.env);
-      const keys = {
-        polygonKey: secrets.polygonApiKey.reveal(),
-        keyId: secrets.alpacaKeyId.reveal(),
-        secret: secrets.alpacaSecretKey.reveal(),
-      };
-      const clock = new WallClock();
-      const date = newYorkDate(clock.nowUs());
-      return {
-        date,
-        clock,
-        urls: { feedRest, feedSocket, trading, stream },
-        keys,
-        lockstep: null,
-        dataOrigin: "Polygon",
-      };
-    }
-    this.#progress.step(`opening the venue of ${config.sim.day}`);
-    this.#venue = await startEmbeddedVenue(config);
-    const { polygonRest, polygonWs, alpacaRest, alpacaWs, control } = this.#venue.urls;
-    const manual = new ManualClock();
-    const client = lockstepClientFor(manual, () => this.#trader!);
-    const hello = await client.connect(control);
-    const isLockstep = hello.mode === "lockstep";
-    return {
-      date: config.sim.day,
-      clock: isLockstep ? manual : new ScaledClock(hello.wallUs, hello.nowUs, hello.speed),
-      urls: { feedRest: polygonRest, feedSocket: polygonWs, trading: alpacaRest, stream: alpacaWs },
-      keys: { polygonKey: SIM_POLYGON_KEY, keyId: SIM_KEY_ID, secret: SIM_SECRET },
-      lockstep: isLockstep ? client : null,
-      dataOrigin: config.sim.dataDir === "" ? SAMPLE_ORIGIN : `flat files in ${config.sim.dataDir}`,
-    };
+    await this.#market?.close();
   }
 
   async #trade(trader: Trader, schedule: Schedule, market: Market): Promise<RunReport["outcome"]> {

@@ -4,7 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { openVenue } from "../sim/open-venue.ts";
 import { EXIT_DONE, EXIT_INTERRUPTED } from "./exit-codes.ts";
 import type { SimOptions } from "./options.ts";
-import { SIM_KEY_ID, SIM_POLYGON_KEY, SIM_SECRET } from "./run/embedded-venue.ts";
+import { SIM_KEY_ID, SIM_SECRET } from "./run/embedded-venue.ts";
 
 /** Without --speed the venue alone runs as fast as the wall: its clients may be anybody's. */
 const SPEED_DEFAULT = 1;
@@ -20,7 +20,7 @@ export async function simCommand(options: SimOptions): Promise<number> {
     seed: config.seed,
     keyId: SIM_KEY_ID,
     secret: SIM_SECRET,
-    polygonKey: SIM_POLYGON_KEY,
+    polygonKey: SIM_KEY_ID,
     polygonPort: options.polygonPort ?? 0,
     alpacaPort: options.alpacaPort ?? 0,
   });
@@ -33,7 +33,7 @@ export async function simCommand(options: SimOptions): Promise<number> {
     const pace = config.sim.speed === "max" ? "as fast as its client (lockstep)" : `${config.sim.speed} x wall time`;
     console.log(`Venue of ${config.sim.day}, ${pace}. Stop it with Ctrl-C.
 
-  Polygon   REST ${polygonRest}      WebSocket ${polygonWs}      key ${SIM_POLYGON_KEY}
+  Polygon   REST ${polygonRest}      WebSocket ${polygonWs}      key ${SIM_KEY_ID}
   Alpaca    REST ${alpacaRest}      stream ${alpacaWs}
             key ${SIM_KEY_ID}      secret ${SIM_SECRET}
   Clock     ${urls.control}`);

@@ -8,10 +8,9 @@ import type { VenueRequest } from "../../sim/open-venue.ts";
 import type { VenueUrls } from "../../sim/venue.ts";
 import type { VenueWorkerMessage } from "../../sim/venue-worker.ts";
 
-/** Keys of the embedded venue: it is on loopback, in this process, and forgets everything at exit. */
+/** Keys of the venue, for its feed (the key id) and its broker: it is on loopback and forgets everything at exit. */
 export const SIM_KEY_ID = "SIMKEYID";
 export const SIM_SECRET = "sim-secret";
-export const SIM_POLYGON_KEY = "sim-polygon-key";
 
 export interface EmbeddedVenue {
   readonly urls: VenueUrls;
@@ -24,7 +23,7 @@ export function startEmbeddedVenue(config: Config): Promise<EmbeddedVenue> {
     seed: config.seed,
     keyId: SIM_KEY_ID,
     secret: SIM_SECRET,
-    polygonKey: SIM_POLYGON_KEY,
+    polygonKey: SIM_KEY_ID,
     polygonPort: 0,
     alpacaPort: 0,
   };

@@ -108,6 +108,7 @@ export class Trader {
     this.bars = new BarBuilder(arena, {
       intervalUs: config.bars.intervalSec * 1_000_000,
       closeGraceUs: config.bars.closeGraceMs * 1_000,
+      source: config.feed.trades ? "trades" : "aggregates",
     });
     this.features = new FeatureEngine(arena, INSTRUMENT_CAPACITY, {
       includeOvernightReturn: config.bars.includeOvernightReturn,
@@ -193,6 +194,7 @@ export class Trader {
       },
       strategyParams(config),
     );
+    this.feed.onFull = () => void this.pipeline.drain(this.clock.nowUs());
   }
 }
 
