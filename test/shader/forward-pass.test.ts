@@ -292,7 +292,7 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass on ${adapter.name 
       const tooShort = new Float32Array(WINDOW_ELEMS - 1);
       expect(() => engine.predict(tooShort, new Int32Array(1), 1, out)).toThrow("inside the feature column");
       const oneTooMany = new Int32Array(BATCH_MAX + 1);
-      expect(() => engine.predict(tooShort, oneTooMany, BATCH_MAX + 1, out)).toThrow(`0..${BATCH_MAX} windows`);
+      expect(() => engine.predict(tooShort, oneTooMany, BATCH_MAX + 1, out)).toThrow("0 to batchMax windows");
     });
 
     test("of another task on the same device does not come from waiting in between", async () => {

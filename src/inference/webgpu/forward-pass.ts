@@ -168,8 +168,8 @@ export class WebGpuEngine implements InferenceEngine {
   }
 
   predict(features: Float32Array, offsets: Int32Array, count: number, out: Float32Array): number {
-    assert(count >= 0 && count <= this.batchMax, `0..${this.batchMax} windows, were ${count}`);
-    assert(out.length >= count * OUTPUT_STRIDE, `room for ${count} outputs`);
+    assert(count >= 0 && count <= this.batchMax, "a call takes 0 to batchMax windows");
+    assert(out.length >= count * OUTPUT_STRIDE, "out holds a slot for each window");
     if (count === 0) return ENGINE_OK;
     this.#gather(features, offsets, count);
     if (this.#failure === "") {
