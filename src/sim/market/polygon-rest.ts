@@ -1,29 +1,38 @@
-// Polygon's REST routes over the recorded days, as of the venue's time: snapshots, grouped daily, aggregates, reference,
-// indices, market status. Called by the Polygon server for every request that is not a WebSocket upgrade.
-//
-// Answers are built as text: a warm-up asks for a hundred stocks of two hundred bars each.
-
-import { TICKS_PER_USD } from "../../core/fixed-point.ts";
-import {
-  CalendarError,
-  closedReason,
-  newYorkDate,
-  newYorkOffsetUs,
-  newYorkTimeUs,
-  tradingDay,
-} from "../../market/calendar.ts";
-import type { DayBars } from "../../market/flat-file.ts";
+import { closedReason, newYorkDate, newYorkOffsetUs, newYorkTimeUs, tradingDay } from "../../market/calendar.ts";
 import type { Timeline } from "../timeline.ts";
 import { MINUTE_US } from "./intrabar.ts";
 import {
-  type BarSum,
-  type RecordedDay,
-  type RecordedDays,
-  type RowRange,
-  sumRows,
-  typicalPxTicks,
-  type VixClose,
-} from "./recorded-days.ts";
+  bucketStart,
+  EMPTY_MINUTE,
+  envelope,
+  type Item,
+  mergeDays,
+  ns,
+  ohlcv,
+  pushBuckets,
+  pushMinutes,
+  renderDay,
+  renderSum,
+  renderVix,
+  round4,
+  sumItem,
+  takePage,
+  usd,
+} from "./polygon-aggregates.ts";
+import {
+  badRequest,
+  decodePart,
+  instant,
+  isAdjusted,
+  listParam,
+  oneOf,
+  Refusal,
+  requireDate,
+  toCursor,
+  wholeNumber,
+  withCursor,
+} from "./polygon-params.ts";
+import type { RecordedDay, RecordedDays } from "./recorded-days.ts";
 import { ROUND_LOT } from "./spread.ts";
 import type { MarketTape } from "./tape.ts";
 
@@ -54,9 +63,6 @@ const AGGREGATES_LIMIT_MAX = 50_000;
 const TICKERS_LIMIT_DEFAULT = 100;
 const TICKERS_LIMIT_MAX = 1_000;
 const HOLIDAY_DAYS_AHEAD = 370;
-/** 2000-01-01 and 2031-01-01 UTC: what the calendar covers. */
-const INSTANT_US_MIN = 946_684_800_000_000;
-const INSTANT_US_MAX = 1_924_992_000_000_000;
 const VIX_TICKER = "I:VIX";
 const VIX_NAME = "Cboe Volatility Index";
 const REFERENCE_DEFAULT = { type: "ETF", primaryExchange: "ARCX" } as const;
@@ -71,17 +77,6 @@ const TICKER_DETAILS = /^\/v3\/reference\/tickers\/([^/]+)$/;
 const INDICES_SNAPSHOT = "/v3/snapshot/indices";
 /** Routes of the vendor that exist and that this venue's plan does not include. */
 const REFUSED = /^\/(v3\/(trades|quotes|snapshot\/options)|v2\/last|v1\/(last|last_quote|indicators))\//;
-
-/** A request that gets an error body instead of data. */
-class Refusal extends Error {
-  readonly httpStatus: number;
-  readonly status: string;
-  constructor(httpStatus: number, status: string, message: string) {
-    super(message);
-    this.httpStatus = httpStatus;
-    this.status = status;
-  }
-}
 
 /** One request being answered. */
 interface Query {
@@ -458,215 +453,6 @@ export class PolygonRest {
     }
     return `[${entries.join(",")}]`;
   }
-}
-
-/** One result of an aggregates call: a bucket and how many base bars it holds. */
-interface Item {
-  readonly startUs: number;
-  readonly baseCount: number;
-  readonly sum: BarSum | null;
-  /** Only what a page holds is rendered. */
-  readonly render: () => string;
-}
-
-function pushMinutes(items: Item[], range: RowRange): void {
-  const { bars } = range.day;
-  for (let row = range.from; row < range.to; row++) {
-    const startUs = bars.startUs[row]!;
-    items.push({ startUs, baseCount: 1, sum: null, render: () => `{${ohlcv(bars, row)},"t":${startUs / US_PER_MS}}` });
-  }
-}
-
-function pushBuckets(items: Item[], range: RowRange, lengthUs: number): void {
-  const { bars } = range.day;
-  let from = range.from;
-  while (from < range.to) {
-    const startUs = bucketStart(bars.startUs[from]!, lengthUs);
-    let to = from + 1;
-    while (to < range.to && bars.startUs[to]! < startUs + lengthUs) to++;
-    const sum = sumRows(bars, from, to)!;
-    items.push(sumItem(startUs, to - from, sum));
-    from = to;
-  }
-}
-
-function sumItem(startUs: number, baseCount: number, sum: BarSum): Item {
-  return { startUs, baseCount, sum, render: () => `{${renderSum(sum)},"t":${startUs / US_PER_MS}}` };
-}
-
-/** Start of the bucket that holds an instant; buckets are counted from midnight in New York. */
-function bucketStart(tsUs: number, lengthUs: number): number {
-  const localUs = tsUs + newYorkOffsetUs(tsUs);
-  const midnightUs = tsUs - (localUs - Math.floor(localUs / DAY_US) * DAY_US);
-  return midnightUs + Math.floor((tsUs - midnightUs) / lengthUs) * lengthUs;
-}
-
-function mergeDays(items: Item[], multiplier: number, fromUs: number): Item[] {
-  const merged: Item[] = [];
-  const anchorUs = newYorkTimeUs(newYorkDate(fromUs), "00:00");
-  for (const item of items) {
-    const sum = item.sum;
-    if (sum === null) continue;
-    const bucket = Math.floor(Math.round((item.startUs - anchorUs) / DAY_US) / multiplier);
-    const startUs = newYorkTimeUs(newYorkDate(anchorUs + bucket * multiplier * DAY_US + 2 * HOUR_US), "00:00");
-    const last = merged.at(-1);
-    const all = last?.startUs === startUs ? joinSums(last.sum!, sum) : sum;
-    const baseCount = last?.startUs === startUs ? last.baseCount + 1 : 1;
-    if (last?.startUs === startUs) merged.pop();
-    merged.push(sumItem(startUs, baseCount, all));
-  }
-  return merged;
-}
-
-function joinSums(first: BarSum, second: BarSum): BarSum {
-  return {
-    openPxTicks: first.openPxTicks,
-    highPxTicks: Math.max(first.highPxTicks, second.highPxTicks),
-    lowPxTicks: Math.min(first.lowPxTicks, second.lowPxTicks),
-    closePxTicks: second.closePxTicks,
-    volume: first.volume + second.volume,
-    notionalTicks: first.notionalTicks + second.notionalTicks,
-  };
-}
-
-/** The buckets that fit in `limit` base bars, at least one, and the first that does not. */
-function takePage(items: Item[], limit: number): { texts: string[]; baseCount: number; next: Item | null } {
-  const texts: string[] = [];
-  let baseCount = 0;
-  for (const item of items) {
-    if (texts.length > 0 && baseCount + item.baseCount > limit) return { texts, baseCount, next: item };
-    texts.push(item.render());
-    baseCount += item.baseCount;
-  }
-  return { texts, baseCount, next: null };
-}
-
-/** The answer around a list of aggregates; the vendor leaves `results` out where there are none. */
-function envelope(
-  results: string[],
-  count: number,
-  adjusted: boolean,
-  requestId: string,
-  head: string,
-  nextUrl = "",
-): string {
-  const list = results.length === 0 ? "" : `"results":[${results.join(",")}],`;
-  const queryCount = head.includes('"queryCount"') ? "" : `"queryCount":${count},`;
-  const next = nextUrl === "" ? "" : `,"next_url":${JSON.stringify(nextUrl)}`;
-  return `{${head}${queryCount}"resultsCount":${count},"adjusted":${adjusted},${list}"status":"OK","request_id":"${requestId}","count":${count}${next}}`;
-}
-
-const EMPTY_DAY = '{"o":0,"h":0,"l":0,"c":0,"v":0,"vw":0}';
-const EMPTY_MINUTE = '{"o":0,"h":0,"l":0,"c":0,"v":0,"vw":0,"av":0,"t":0}';
-
-function ohlcv(bars: DayBars, row: number): string {
-  return (
-    `"v":${bars.volume[row]!},"vw":${usd(Math.round(typicalPxTicks(bars, row)))},"o":${usd(bars.openPxTicks[row]!)},` +
-    `"c":${usd(bars.closePxTicks[row]!)},"h":${usd(bars.highPxTicks[row]!)},"l":${usd(bars.lowPxTicks[row]!)}`
-  );
-}
-
-function renderSum(sum: BarSum): string {
-  const meanTicks = sum.volume > 0 ? Math.round(sum.notionalTicks / sum.volume) : sum.closePxTicks;
-  return (
-    `"v":${sum.volume},"vw":${usd(meanTicks)},"o":${usd(sum.openPxTicks)},"c":${usd(sum.closePxTicks)},` +
-    `"h":${usd(sum.highPxTicks)},"l":${usd(sum.lowPxTicks)}`
-  );
-}
-
-function renderDay(sum: BarSum | null): string {
-  return sum === null ? EMPTY_DAY : `{${renderSum(sum)}}`;
-}
-
-/** The index has a recorded close only: it stands for all four prices. */
-function renderVix(vix: VixClose): string {
-  const tMs = newYorkTimeUs(vix.date, "00:00") / US_PER_MS;
-  return `"o":${vix.close},"c":${vix.close},"h":${vix.close},"l":${vix.close},"t":${tMs}`;
-}
-
-function usd(ticks: number): number {
-  return ticks / TICKS_PER_USD;
-}
-
-function round4(value: number): number {
-  return Math.round(value * 10_000) / 10_000;
-}
-
-/** Nanoseconds as the vendor writes them: whole digits, beyond what a double holds. */
-function ns(tsUs: number): string {
-  return tsUs > 0 ? `${Math.floor(tsUs)}000` : "0";
-}
-
-function isAdjusted(params: URLSearchParams): boolean {
-  return params.get("adjusted") !== "false";
-}
-
-/** A parameter that may be repeated, comma-separated, or both. */
-function listParam(params: URLSearchParams, name: string): string[] {
-  return params
-    .getAll(name)
-    .flatMap((value) => value.split(","))
-    .map((value) => value.trim())
-    .filter((value) => value !== "");
-}
-
-/** The parameters a cursor stands for, and those beside it. */
-function withCursor(params: URLSearchParams): URLSearchParams {
-  const cursor = params.get("cursor");
-  if (cursor === null) return params;
-  const text = Buffer.from(cursor, "base64url").toString("utf8");
-  if (!text.startsWith(CURSOR_MARK)) throw badRequest("cursor is not one of this server's");
-  return new URLSearchParams(text.slice(CURSOR_MARK.length));
-}
-
-const CURSOR_MARK = "v1&";
-
-function toCursor(params: URLSearchParams): string {
-  return Buffer.from(`${CURSOR_MARK}${params}`).toString("base64url");
-}
-
-function decodePart(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw badRequest(`path part '${part.slice(0, 40)}' is not URL-encoded text`);
-  }
-}
-
-function wholeNumber(text: string, name: string, min: number, max: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= min && value <= max)) throw badRequest(`'${name}' must be a whole number ${min} to ${max}`);
-  return value;
-}
-
-function oneOf(text: string, name: string, allowed: readonly string[]): string {
-  if (!allowed.includes(text)) throw badRequest(`'${name}' must be one of ${allowed.join(", ")}`);
-  return text;
-}
-
-function requireDate(text: string, name: string): void {
-  try {
-    tradingDay(text);
-  } catch (error) {
-    if (error instanceof CalendarError) throw badRequest(`'${name}': ${error.message}`);
-    throw error;
-  }
-}
-
-/** A date (its first or last microsecond in New York) or epoch milliseconds, as epoch us. */
-function instant(text: string, name: string, isEnd: boolean): number {
-  if (/^\d{9,15}$/.test(text)) {
-    const tsUs = Number(text) * US_PER_MS;
-    if (tsUs >= INSTANT_US_MIN && tsUs < INSTANT_US_MAX) return tsUs;
-    throw badRequest(`'${name}' must be epoch milliseconds of the years 2000 to 2030`);
-  }
-  requireDate(text, name);
-  if (!isEnd) return newYorkTimeUs(text, "00:00");
-  return newYorkTimeUs(text, "23:59:59") + 999_999;
-}
-
-function badRequest(message: string): Refusal {
-  return new Refusal(400, "ERROR", message);
 }
 
 function sessionState(nowUs: number): "open" | "closed" | "extended-hours" {
