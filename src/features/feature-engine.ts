@@ -377,6 +377,7 @@ function zScore(diffSum: number, diffSquareSum: number): number {
   return variance > 0 ? -mean / Math.sqrt(variance) : 0;
 }
 
+// hot-ok: once, for the constructor
 function averageWeights(bars: number, finalWeight: number): Float64Array {
   const weights = new Float64Array(bars + 1);
   for (let i = 0; i < bars; i++) weights[i] = 1 / (i + 1);

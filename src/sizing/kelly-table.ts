@@ -40,6 +40,7 @@ export function kellyFrac(winProb: number, rewardRisk: number): number {
 /** The table, index ((win rate * 5) + confidence) * 5 + VIX. Values are multiples of the base position size. */
 export const KELLY_TABLE: Float64Array = buildTable();
 
+// hot-ok: once, when the module is loaded
 function buildTable(): Float64Array {
   const table = new Float64Array(WIN_RATE_LEVELS * CONFIDENCE_LEVELS * VIX_LEVELS);
   const baseFrac = kellyFrac(0.5, KELLY_REWARD_RISK);

@@ -41,6 +41,7 @@ export class SymbolTable {
     return FREE;
   }
 
+  // hot-ok: once for each symbol, for the constructor
   #insert(symbol: string, slot: number): void {
     assert(/^[\x21-\x7e]+$/.test(symbol), `symbols are printable ASCII, was '${symbol}'`);
     if (symbol.length > PACKED_SYMBOL_CHARS) return;
