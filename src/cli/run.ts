@@ -64,6 +64,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   }
 }
 
+/** How often VIX is asked for in paper and live, and how old it may be. */
+const VIX_REFRESH_US = 60_000_000;
+const VIX_AGE_MAX_US = 15 * 60_000_000;
+
 /** Universe from the previous close up to here; then sockets, warm-up and reconciliation; then the day. */
 class Run {
   readonly #config: Config;
@@ -189,7 +193,7 @@ class Run {
     this.#interrupt.check();
 
     const schedule = this.#schedule(session);
-    const outcome = await this.#trade(trader, schedule, market);
+    const outcome = await this.#trade(trader, rest, schedule, market);
     this.#progress.step("closing the books");
     const positionsAtClose = await this.#positionsHeld(trader);
     await this.#closeJournal(trader.journal);
@@ -225,7 +229,7 @@ class Run {
     await this.#market?.close();
   }
 
-  async #trade(trader: Trader, schedule: Schedule, market: Market): Promise<RunReport["outcome"]> {
+  async #trade(trader: Trader, rest: PolygonRest, schedule: Schedule, market: Market): Promise<RunReport["outcome"]> {
     const { bars, shutdown } = this.#config;
     const day = new TradingDay({
       trader,
@@ -247,6 +251,7 @@ class Run {
     trader.journal.onRecovery = () => this.#warn("the journal is written again");
     this.#progress.step(`armed at ${formatNewYorkTime(market.clock.nowUs())} New York time`);
     day.arm();
+    if (this.#config.mode !== "sim" && market.lockstep === null) this.#refreshVix(trader, rest, market.clock.nowUs());
     let timeOut: ReturnType<typeof setTimeout> | undefined;
     const gaveUp = new Promise<"interrupted">((resolveGaveUp) => {
       this.#interrupt.onSignal = (signal) => {
@@ -301,6 +306,19 @@ class Run {
       this.#warnings.push(`VIX is unknown, so no entries: ${error instanceof Error ? error.message : String(error)}`);
     }
     return Number.NaN;
+  }
+
+  /** Asks for VIX once a minute; a value that cannot be renewed is forgotten after VIX_AGE_MAX_US, and entries stop. */
+  #refreshVix(trader: Trader, rest: PolygonRest, renewedUs: number): void {
+    trader.timers.at(trader.clock.nowUs() + VIX_REFRESH_US, async (nowUs) => {
+      const vix = await rest.vixLatest().catch(() => null);
+      if (vix !== null) trader.pipeline.vix = vix;
+      else if (nowUs - renewedUs > VIX_AGE_MAX_US && !Number.isNaN(trader.pipeline.vix)) {
+        trader.pipeline.vix = Number.NaN;
+        this.#warn("VIX could not be renewed for 15 minutes: no entries until it is");
+      }
+      this.#refreshVix(trader, rest, vix !== null ? nowUs : renewedUs);
+    });
   }
 
   #makeRunFolder(date: string): string {

@@ -16,12 +16,17 @@ export interface LockstepParts {
   readonly streamFrames: () => number;
   /** Requests of ours that are unanswered. */
   readonly requestsInFlight: () => number;
+  /** Another thread of ours (the journal's) has more to do than fits its ring soon: the market waits for it. */
+  readonly isBehind: () => boolean;
   /** Applies what arrived, at market time `nowUs`. */
   readonly work: (nowUs: number) => void;
 }
 
 /** Longest wall time between a step and its frames; the venue has sent them, so more means a lost connection. */
 const STEP_TIMEOUT_MS = 10_000;
+
+/** Wall time between looks at a thread that is behind. */
+const BEHIND_POLL_MS = 1;
 
 export class LockstepClient {
   readonly #parts: LockstepParts;
@@ -111,7 +116,8 @@ export class LockstepClient {
     this.#parts.work(step.nowUs);
     this.#isWorking = false;
     if (this.#parts.requestsInFlight() > 0) return;
-    this.#done(step);
+    if (this.#parts.isBehind()) setTimeout(() => this.poke(), BEHIND_POLL_MS);
+    else this.#done(step);
   }
 
   #done(step: StepMessage): void {

@@ -13,6 +13,9 @@ export interface Driver {
   stop(): void;
 }
 
+/** Journal records that may wait in lockstep: a quarter of its ring, so that a day replayed at full speed loses none. */
+const JOURNAL_DEPTH_MAX = 1 << 12;
+
 /** Market time between checks of the timers in wall mode. */
 const TIMER_CHECK_MS = 5;
 
@@ -73,6 +76,7 @@ export function lockstepClientFor(clock: ManualClock, trader: () => Trader): Loc
     feedFrames: () => trader().feed.counters.frames,
     streamFrames: () => trader().gateway.counters.streamFrames,
     requestsInFlight: () => trader().gateway.requestsInFlight,
+    isBehind: () => trader().journal.depth > JOURNAL_DEPTH_MAX,
     work: (nowUs) => {
       const { gateway, pipeline } = trader();
       gateway.applyPending();
