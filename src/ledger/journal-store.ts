@@ -160,11 +160,15 @@ export class JournalStore {
     })();
   }
 
-  /** Folds the write-ahead log into the database and closes it. */
+  /** Folds the write-ahead log into the database and closes it: one file is left, which can be copied and read anywhere. */
   close(): void {
     for (const { statement } of this.#inserts.values()) statement.finalize();
-    this.#db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    this.#db.close();
+    try {
+      this.#db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#db.run("PRAGMA journal_mode = DELETE");
+    } finally {
+      this.#db.close();
+    }
   }
 
   #insert(ring: SpscRing, offset: number): void {

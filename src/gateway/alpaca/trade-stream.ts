@@ -66,6 +66,11 @@ export class TradeStream {
     this.#o = options;
   }
 
+  /** True where the peer has been heard of since the last ping. */
+  get isAnswered(): boolean {
+    return this.#isAlive;
+  }
+
   /** Updates that wait for `applyPending`. */
   get pendingCount(): number {
     return this.#pending.length;
