@@ -19,7 +19,7 @@ const FRACTIONS = [0.1, 0.25, 0.5, 0.75, 0.9];
 /** Correlation of the rest of the bar with the part so far. Over 80,000 bars chance alone stays within 0.02. */
 const CORRELATION_MAX = 0.03;
 /** How far the share of bars that go on (of those that move) may be from one half. */
-const CONTINUED_FRAC_TOLERANCE = 0.03;
+const CONTINUED_FRAC_TOLERANCE = 0.04;
 /** Both in standard errors: beyond 4 chance has one case in 16,000. */
 const STANDARD_ERRORS_MAX = 4;
 

@@ -22,12 +22,14 @@ const FIRST_TRADE_QUIET_US_MAX = 45_000_000;
 const TOUCH_US_MIN = 1_000;
 const TOUCH_US_SPAN = 2_000;
 
-/** Distances from the open share a calibration when they fall in the same class: 1, 2, 3, 4, 5-8, 9-16, ... increments. */
+/** Classes of distance, in price increments: 1, 2, 3, 4, 5-8, 9-16, and so on; the last holds everything above 16,384. */
 const DISTANCE_CLASS_COUNT = 16;
+/** Cells of one symbol: distance from the open by distance to the close. */
 const CELL_COUNT = DISTANCE_CLASS_COUNT * DISTANCE_CLASS_COUNT;
+/** Levels of one bar that the calibration looks at; of more, evenly spread ones. */
 const LEVELS_COUNTED_MAX = 64;
 
-/** How often a candidate level is rested at, by symbol group and distance class. */
+/** How often a level that could be rested at is, by symbol and cell. */
 export interface IntrabarCalibration {
   /** (symbol, cell) probability, 0..1, of resting at an extreme outside open..close. */
   readonly extremeRestProb: Float32Array;
