@@ -1,7 +1,7 @@
 // `bun run test`: everything that can say no, in one run with one count. Type check and lint count as one test each; the rest
 // are counted by bun's own reporter. The last line is `N passed, N failed` with `, N skipped` where anything was skipped.
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,7 +19,11 @@ const failures: string[] = [];
 const TEST_TIMEOUT_MS = 240_000;
 
 async function spawn(command: string[], env: Record<string, string> = {}): Promise<number> {
-  const child = Bun.spawn(command, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "inherit", "inherit"] });
+  const child = Bun.spawn(command, {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   return child.exited;
 }
 
@@ -86,6 +90,17 @@ function readCounts(report: string): Counts | null {
   return { passed: tests - failed - skipped, failed, skipped };
 }
 
+/** Folders whose tests need a process, an environment or an order of their own. */
+const SPECIAL = ["alloc", "browser", "shader", "e2e", "binary"];
+const NOT_TESTS = ["support", "fixtures"];
+
+function ordinaryFolders(): string[] {
+  return readdirSync(import.meta.dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !SPECIAL.includes(entry.name) && !NOT_TESTS.includes(entry.name))
+    .map((entry) => `test/${entry.name}`)
+    .sort();
+}
+
 const bun = process.execPath;
 const bin = (name: string) => join(ROOT, "node_modules", ".bin", name);
 const { prepareSwiftShader } = await import("./support/vulkan.ts");
@@ -93,12 +108,13 @@ const { prepareSwiftShader } = await import("./support/vulkan.ts");
 await check("types", [bun, bin("tsc"), "--noEmit"]);
 await check("lint and format", [bun, bin("biome"), "ci", "--error-on-warnings", "."]);
 await check("build", [bun, "build.ts"]);
-await suite("unit, property, golden, conformance", ["test/unit", "test/property", "test/model", "test/golden", "test/tidy"]);
-await suite("wire and feed", ["test/wire", "test/conformance", "test/sim", "test/config", "test/cli"]);
+const vulkan = await prepareSwiftShader();
+await suite("unit, property, golden, wire, conformance", ordinaryFolders());
 await suite("allocation", ["test/alloc"]);
-await suite("shaders on software Vulkan", ["test/shader"], await prepareSwiftShader());
+await suite("report in a browser", ["test/browser"]);
+await suite("shaders on software Vulkan", ["test/shader"], vulkan);
 await suite("end to end", ["test/e2e"]);
-await suite("compiled binary", ["test/binary"], await prepareSwiftShader());
+await suite("compiled executable", ["test/binary"], vulkan);
 
 if (failures.length > 0) console.log(`\nFailed:\n${failures.map((line) => `  ${line}`).join("\n")}`);
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
