@@ -2,6 +2,7 @@
 // Wires exchange -> (answer latency on the timeline) -> event log and stream. Everything runs on market time.
 
 import { TICKS_PER_USD } from "../../core/fixed-point.ts";
+import { UserError } from "../../core/user-error.ts";
 import type { TradingDay } from "../../market/calendar.ts";
 import type { SimMarket } from "../market/port.ts";
 import { PRIORITY_DELIVERY, type Timeline } from "../timeline.ts";
@@ -126,7 +127,7 @@ export class AlpacaServer {
     return this.stream.framesSent;
   }
 
-  /** Listens. Throws when the port is taken. */
+  /** Listens. Throws UserError when the port is taken. */
   start(): { restUrl: string; streamUrl: string } {
     const { port } = this.#options;
     try {
@@ -134,11 +135,11 @@ export class AlpacaServer {
     } catch (error) {
       const isTaken = (error as { code?: string }).code === "EADDRINUSE";
       const what = isTaken ? "the port is in use" : String(error);
-      throw new Error(
+      throw new UserError(
+        "failed",
         `the simulated broker cannot listen on ${HOST}:${port}: ${what}; choose another port, 0 for any`,
-        {
-          cause: error,
-        },
+        "",
+        { cause: error },
       );
     }
     const address = `${HOST}:${this.#server.port}`;

@@ -1,5 +1,6 @@
 // The Polygon-compatible server: REST routes and the WebSocket clusters on one loopback port.
 
+import { UserError } from "../../core/user-error.ts";
 import type { DayBars } from "../../market/flat-file.ts";
 import type { Timeline } from "../timeline.ts";
 import { PolygonRest, type TickerReference } from "./polygon-rest.ts";
@@ -60,7 +61,7 @@ export class PolygonServer {
     return this.#socket.slowConsumers;
   }
 
-  /** Listens; throws where the port cannot be had. */
+  /** Listens; throws UserError where the port cannot be had. */
   start(): { restUrl: string; socketUrl: string } {
     const { port } = this.#options;
     try {
@@ -74,9 +75,10 @@ export class PolygonServer {
       });
     } catch (cause) {
       const found = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(
-        `the simulated market-data server cannot listen on ${HOST}:${port}: ${found}; ` +
-          "stop what uses that port, choose another, or 0 for any free one",
+      throw new UserError(
+        "failed",
+        `the simulated market-data server cannot listen on ${HOST}:${port}: ${found}`,
+        "stop what uses that port, choose another, or 0 for any free one",
         { cause },
       );
     }
