@@ -98,6 +98,7 @@ class Run {
     );
     const market = await openMarket(config, () => this.#trader!);
     this.#market = market;
+    this.#warnings.push(...market.dataNotes);
     this.#interrupt.check();
     const session = sessionOf(market.date);
     const rest = new PolygonRest({ url: market.urls.feedRest, apiKey: market.keys.polygonKey });

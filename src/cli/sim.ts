@@ -15,7 +15,7 @@ export async function simCommand(options: SimOptions): Promise<number> {
     env: process.env,
     overrides: { mode: "sim", day: options.day, speed: options.speed ?? SPEED_DEFAULT },
   });
-  const { venue, urls } = await openVenue({
+  const { venue, urls, notes } = await openVenue({
     sim: config.sim,
     seed: config.seed,
     keyId: SIM_KEY_ID,
@@ -24,6 +24,7 @@ export async function simCommand(options: SimOptions): Promise<number> {
     polygonPort: options.polygonPort ?? 0,
     alpacaPort: options.alpacaPort ?? 0,
   });
+  for (const note of notes) console.error(note);
   const { polygonRest, polygonWs, alpacaRest, alpacaWs } = urls;
   if (options.json === true) {
     console.log(

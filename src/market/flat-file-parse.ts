@@ -49,6 +49,31 @@ export interface ParsedDay extends DayBars {
   readonly quality: FlatFileQuality;
 }
 
+/**
+ * What was left out, moved or rounded, as one sentence for people; "" where there is nothing to tell. Minutes without volume
+ * alone are nothing to tell: some vendors write them for every quiet minute.
+ */
+export function qualityNote({ date, quality }: ParsedDay): string {
+  const { rows, keptRows, badPriceRows, badRangeRows, badVolumeRows, zeroVolumeRows } = quality;
+  const counts: readonly (readonly [number, string])[] = [
+    [badPriceRows, "with an impossible price"],
+    [badRangeRows, "with open or close outside low..high"],
+    [badVolumeRows, "with an impossible volume"],
+    [quality.contradictingRows, "contradicting an earlier row of their minute"],
+    [quality.repeatedRows, "repeated"],
+  ];
+  const found = counts.filter(([count]) => count > 0);
+  const notes: string[] = [];
+  if (found.length > 0) {
+    const all = zeroVolumeRows > 0 ? [...found, [zeroVolumeRows, "without volume"] as const] : found;
+    const kinds = all.map(([count, what]) => `${count} ${what}`).join(", ");
+    notes.push(`${rows - keptRows} of ${rows} rows left out: ${kinds}`);
+  }
+  if (quality.outOfOrderRows > 0) notes.push(`${quality.outOfOrderRows} rows were out of order and put in place`);
+  if (quality.roundedPriceRows > 0) notes.push(`${quality.roundedPriceRows} rows have prices rounded to a tick`);
+  return notes.length === 0 ? "" : `data of ${date}: ${notes.join("; ")}`;
+}
+
 /** A flat file that cannot be used; says where, what was found, what is allowed and what to do. */
 export class FlatFileError extends UserError {
   override name = "FlatFileError";
@@ -146,7 +171,7 @@ function readHeader(text: Uint8Array, name: string): Header {
   const problem = headerProblem(names);
   if (problem !== null) {
     const allowed = `the columns ${COLUMNS.join(", ")} in any order, others are ignored`;
-    const found = line.length > 200 ? `${line.slice(0, 200)}...` : line;
+    const found = printable(line.length > 200 ? `${line.slice(0, 200)}...` : line);
     throw new FlatFileError(name, 1, `invalid header: ${problem}, was '${found}'; needed are ${allowed}`);
   }
   const columnOfField = Int32Array.from(names, (field) => (COLUMNS as readonly string[]).indexOf(field));
@@ -504,7 +529,7 @@ class RowReader {
   }
 
   #fieldText(start: number, end: number): string {
-    return this.#decoder.decode(this.#text.subarray(start, end));
+    return printable(this.#decoder.decode(this.#text.subarray(start, end)));
   }
 
   #fail(line: number, what: string): never {
@@ -547,6 +572,11 @@ class RowReader {
 
 /** Ticks of one unit of the last digit, by number of decimals: 53.17 is 5317 units of 100 ticks. */
 const TICKS_OF_LAST_DIGIT = [10_000, 1_000, 100, 10, 1] as const;
+
+/** Text of a file that may go to a terminal: control characters, which could move its cursor, become "?". */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
 
 function countByte(text: Uint8Array, byte: number, from: number, to = text.length): number {
   let count = 0;

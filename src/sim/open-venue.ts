@@ -1,8 +1,9 @@
 // A venue for a recorded day, from the configuration: loads the day, the session before it and the VIX, and starts.
 
 import type { Config } from "../config/schema.ts";
-import { CALENDAR_YEAR_FIRST, previousTradingDay } from "../market/calendar.ts";
-import { loadDayFromFolder, loadSampleDay, loadVixDaily } from "../market/sample.ts";
+import { CALENDAR_YEAR_FIRST } from "../market/calendar.ts";
+import { type ParsedDay, qualityNote } from "../market/flat-file-parse.ts";
+import { loadDay, loadVixDaily, NoRecordedDayError, previousSessionDate } from "../market/sample.ts";
 import { Venue, type VenueUrls } from "./venue.ts";
 
 export interface VenueRequest {
@@ -18,14 +19,15 @@ export interface VenueRequest {
 export interface OpenVenue {
   readonly venue: Venue;
   readonly urls: VenueUrls;
+  /** Sentences for the user: what of the recorded days was left out or put right. */
+  readonly notes: readonly string[];
 }
 
 /** Loads the days and starts the servers. Throws with file, line and remedy where the data or a port is bad. */
 export async function openVenue(request: VenueRequest): Promise<OpenVenue> {
   const { sim } = request;
-  const load = (date: string) => (sim.dataDir === "" ? loadSampleDay(date) : loadDayFromFolder(sim.dataDir, date));
-  const day = await load(sim.day);
-  const previousDay = await load(previousTradingDay(sim.day).date);
+  const day = await loadDay(sim.dataDir, sim.day);
+  const previousDay = await loadSessionBefore(sim.dataDir, sim.day);
   const venue = new Venue({
     day,
     previousDay,
@@ -45,5 +47,15 @@ export async function openVenue(request: VenueRequest): Promise<OpenVenue> {
     tradesPerMinuteMax: sim.tradesPerMinuteMax,
     spreadMinBps: sim.spreadMinBps,
   });
-  return { venue, urls: venue.start() };
+  const notes = [previousDay, day].map(qualityNote).filter((note) => note !== "");
+  return { venue, urls: venue.start(), notes };
+}
+
+async function loadSessionBefore(dataDir: string, date: string): Promise<ParsedDay> {
+  try {
+    return await loadDay(dataDir, previousSessionDate(date));
+  } catch (error) {
+    if (!(error instanceof NoRecordedDayError)) throw error;
+    throw new NoRecordedDayError(`to trade ${date} the session before it is needed: ${error.message}`);
+  }
 }

@@ -3,6 +3,7 @@
 
 import type { ServerWebSocket } from "bun";
 import { wallUs } from "../core/clock.ts";
+import { UserError } from "../core/user-error.ts";
 import { tradingDay } from "../market/calendar.ts";
 import type { DayBars } from "../market/flat-file.ts";
 import { AlpacaServer } from "./broker/alpaca-server.ts";
@@ -68,7 +69,9 @@ export class Venue {
 
   constructor(options: VenueOptions) {
     const session = tradingDay(options.day.date);
-    if (session === null) throw new Error(`${options.day.date} is not a trading day; choose another [sim] day`);
+    if (session === null) {
+      throw new UserError("usage", `${options.day.date} is not a trading day`, "choose another [sim] day");
+    }
     this.#options = options;
     this.timeline = new Timeline(session.openUs - LEAD_US);
     this.endUs = session.closeUs + TAIL_US;

@@ -14,6 +14,8 @@ export const SIM_SECRET = "sim-secret";
 
 export interface EmbeddedVenue {
   readonly urls: VenueUrls;
+  /** What of the recorded days was left out or put right. */
+  readonly notes: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -32,10 +34,10 @@ export function startEmbeddedVenue(config: Config): Promise<EmbeddedVenue> {
   return new Promise((resolve, reject) => {
     worker.on("error", (error) => reject(error));
     worker.on("message", (message: VenueWorkerMessage) => {
-      if (message.type === "ready") resolve({ urls: message.urls, stop });
+      if (message.type === "ready") resolve({ urls: message.urls, notes: message.notes, stop });
       else {
         void stop();
-        reject(new UserError("failed", message.message));
+        reject(new UserError(message.kind, message.message, message.remedy));
       }
     });
   });

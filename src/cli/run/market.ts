@@ -22,6 +22,8 @@ export interface Market {
   /** Where a venue paces us; null where the wall does. */
   readonly lockstep: LockstepClient | null;
   readonly dataOrigin: string;
+  /** Sentences for the user about the recorded data. */
+  readonly dataNotes: readonly string[];
   close(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ async function openEmbedded(config: Config, trader: () => Trader): Promise<Marke
     urls: { feedRest: polygonRest, feedSocket: polygonWs, trading: alpacaRest, stream: alpacaWs },
     keys: { polygonKey: SIM_KEY_ID, keyId: SIM_KEY_ID, secret: SIM_SECRET },
     dataOrigin: config.sim.dataDir === "" ? SAMPLE_ORIGIN : `flat files in ${config.sim.dataDir}`,
+    dataNotes: venue.notes,
     close: venue.stop,
   };
 }
@@ -55,6 +58,7 @@ async function openVendors(config: Config, trader: () => Trader): Promise<Market
       keyId: secrets.alpacaKeyId.reveal(),
       secret: secrets.alpacaSecretKey.reveal(),
     },
+    dataNotes: [],
     close: async () => {},
   };
   const { hostname, host } = new URL(trading);
