@@ -14,7 +14,9 @@ export interface AcceptanceView {
   readonly account: Account;
   readonly day: TradingDay;
   /** Open orders of one symbol, in the order they came. */
-  openOrders(slot: number): readonly VenueOrder[];
+  openOrders(slot: number): ReadonlySet<VenueOrder>;
+  /** Committed orders of one symbol and side that open a position. */
+  openingCount(slot: number, side: Side): number;
 }
 
 /** A buy at the market pays at most this much more than it saw: 4% up to 50 USD, 2.5% above. */
@@ -121,7 +123,7 @@ export function checkLegPrices(terms: OrderTerms, market: SimMarket, slot: numbe
 export function checkWashTrade(
   terms: PricedOrder,
   isComplex: boolean,
-  openOrders: readonly VenueOrder[],
+  openOrders: Iterable<VenueOrder>,
   family: readonly VenueOrder[] = [],
 ): Refusal | null {
   if (isComplex) return null;
@@ -148,7 +150,7 @@ export function availableQty(view: AcceptanceView, slot: number, except: readonl
 }
 
 /** Shares held by open exits; exits that share their shares count once. */
-export function heldQty(openOrders: readonly VenueOrder[], except: readonly VenueOrder[] = []): number {
+export function heldQty(openOrders: Iterable<VenueOrder>, except: readonly VenueOrder[] = []): number {
   let held = 0;
   for (const order of openOrders) {
     if (order.isOpening || except.includes(order)) continue;
@@ -170,7 +172,7 @@ export function checkAvailable(
   const available = availableQty(view, slot, except);
   if (qty <= available) return null;
   const openOrders = view.openOrders(slot);
-  const holders = openOrders.filter((order) => !order.isOpening && order.isCommitted);
+  const holders = [...openOrders].filter((order) => !order.isOpening && order.isCommitted);
   return forbidden(`insufficient qty available for order (requested: ${qty}, available: ${available})`, {
     available: String(available),
     existing_qty: String(Math.abs(view.account.positionQty(slot))),
@@ -181,9 +183,8 @@ export function checkAvailable(
 }
 
 /** A position cannot be opened on both sides at once. */
-export function checkOpposingOpen(side: Side, openOrders: readonly VenueOrder[]): Refusal | null {
-  const isOpposed = openOrders.some((order) => order.isCommitted && order.isOpening && order.side !== side);
-  if (!isOpposed) return null;
+export function checkOpposingOpen(side: Side, view: AcceptanceView, slot: number): Refusal | null {
+  if (view.openingCount(slot, side === "buy" ? "sell" : "buy") === 0) return null;
   return forbidden(
     side === "sell"
       ? "cannot open a short sell while a long buy order is open"

@@ -63,20 +63,31 @@ function legsJson(order: VenueOrder): string {
   return order.legs.length === 0 ? "null" : ordersJson(order.legs, true);
 }
 
-/** The data of a trade update, without the braces around it: the stream and the replay put different heads before it. */
-export function tradeUpdateJson(
+const FRAME_HEAD = '{"stream":"trade_updates","data":{';
+const FRAME_TAIL = "}}";
+const textEncoder = new TextEncoder();
+const textDecoder = new TextDecoder();
+
+/** One trade update as the bytes of a stream frame; bytes, because a day keeps all of them. */
+export function tradeUpdateFrame(
   kind: OrderEventKind,
   order: VenueOrder,
   execution: Execution | null,
   nowUs: number,
-): string {
+): Uint8Array {
   const head = `"event":"${kind}","timestamp":"${formatUtc(nowUs)}"`;
   const detail =
     execution === null
       ? `"execution_id":${hasNoExecutionId(kind) ? "null" : `"${uuidOf(0, `${order.id}/${kind}`)}"`}`
       : `"execution_id":"${execution.id}","price":"${formatTicks(execution.pxTicks)}","qty":"${execution.qty}",` +
         `"position_qty":"${execution.positionQty}"`;
-  return `${head},${detail},"order":${orderJson(order, false)}`;
+  return textEncoder.encode(`${FRAME_HEAD}${head},${detail},"order":${orderJson(order, false)}${FRAME_TAIL}`);
+}
+
+/** The same update for the replayable event route, which adds an id and lies flat. */
+export function tradeUpdateWithId(frame: Uint8Array, eventId: string, atUs: number): string {
+  const members = textDecoder.decode(frame).slice(FRAME_HEAD.length, -FRAME_TAIL.length);
+  return `{"at":"${formatUtc(atUs)}","event_id":"${eventId}",${members}}`;
 }
 
 /** The broker's own acknowledgements; everything the market says has an execution id, fill or not. */

@@ -2,6 +2,7 @@
 // and headers. Any input gets an answer; a bug of ours is a 500 that is counted and reported, never a crash.
 
 import { newYorkDate } from "../../market/calendar.ts";
+import type { Position } from "./account.ts";
 import { calendarJson, clockJson, marketCalendarJson, marketClocksJson } from "./alpaca-clock.ts";
 import {
   type AssetInfo,
@@ -13,6 +14,7 @@ import {
   orderJson,
   ordersJson,
   positionJson,
+  tradeUpdateWithId,
 } from "./alpaca-json.ts";
 import type { EventLog, LoggedEvent } from "./event-log.ts";
 import type { Exchange } from "./exchange.ts";
@@ -134,7 +136,9 @@ export class AlpacaRest {
         return this.#orderByClientId(query);
       case "/v2/positions":
         return ok(
-          `[${[...this.#exchange.account.positions.keys()].map((slot) => this.#positionJson(slot)).join(",")}]`,
+          `[${this.#positions()
+            .map((position) => this.#positionJson(position))
+            .join(",")}]`,
         );
       case "/v2/account":
         return ok(accountJson(this.#exchange, this.#accountId, this.#createdUs));
@@ -291,8 +295,12 @@ export class AlpacaRest {
   // ---------------------------------------------------------------------------------------------------------------
   // Positions
 
-  #positionJson(slot: number): string {
-    const position = this.#exchange.account.positions.get(slot)!;
+  /** By symbol, so that the list does not depend on which order was filled first. */
+  #positions(): Position[] {
+    return [...this.#exchange.account.positions.values()].sort((a, b) => a.slot - b.slot);
+  }
+
+  #positionJson(position: Position): string {
     return positionJson(position, this.#exchange, this.#options.assetInfo(position.symbol));
   }
 
@@ -304,7 +312,9 @@ export class AlpacaRest {
 
   #getPosition(symbolOrAssetId: string): Answer {
     const slot = this.#positionSlot(symbolOrAssetId);
-    return slot < 0 ? refused(notFound("position does not exist")) : ok(this.#positionJson(slot));
+    return slot < 0
+      ? refused(notFound("position does not exist"))
+      : ok(this.#positionJson(this.#exchange.account.positions.get(slot)!));
   }
 
   #closePosition(symbolOrAssetId: string, query: Query): Answer {
@@ -340,7 +350,7 @@ export class AlpacaRest {
     const cancelOrders = query.flag("cancel_orders");
     if (cancelOrders instanceof Refusal) return refused(cancelOrders);
     if (cancelOrders) for (const order of this.#exchange.allOpenOrders()) this.#exchange.cancelAtOnce(order);
-    const answers = [...this.#exchange.account.positions.values()].map((position) => {
+    const answers = this.#positions().map((position) => {
       const order = this.#submitClosing(position.slot, Math.abs(position.qty));
       const status = order instanceof Refusal ? order.httpStatus : 200;
       const body = order instanceof Refusal ? order.json() : orderJson(order, true);
@@ -551,5 +561,5 @@ function shortened(text: string): string {
 }
 
 function sseLine(event: LoggedEvent): string {
-  return `data: {"at":"${formatUtc(event.atUs)}","event_id":"${event.eventId}",${event.members}}\n\n`;
+  return `data: ${tradeUpdateWithId(event.frame, event.eventId, event.atUs)}\n\n`;
 }

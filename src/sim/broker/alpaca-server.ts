@@ -6,7 +6,7 @@ import { UserError } from "../../core/user-error.ts";
 import type { TradingDay } from "../../market/calendar.ts";
 import type { SimMarket } from "../market/port.ts";
 import { PRIORITY_DELIVERY, type Timeline } from "../timeline.ts";
-import { type AssetInfo, tradeUpdateJson } from "./alpaca-json.ts";
+import { type AssetInfo, tradeUpdateFrame } from "./alpaca-json.ts";
 import { AlpacaRest } from "./alpaca-rest.ts";
 import { AlpacaStream, StreamConnection } from "./alpaca-stream.ts";
 import { EventLog } from "./event-log.ts";
@@ -103,10 +103,9 @@ export class AlpacaServer {
       orderLatencyMs: options.orderLatencyMs,
       multiplier: options.multiplier ?? 2,
       assetRules: assetInfo,
-      // The order is written down as it is now; the text travels.
+      // The order is written down as it is now; what was written travels.
       onEvent: (kind, order, execution, nowUs) => {
-        const members = tradeUpdateJson(kind, order, execution, nowUs);
-        this.#deliverLater(members, nowUs, order.rank);
+        this.#deliverLater(tradeUpdateFrame(kind, order, execution, nowUs), nowUs, order.rank);
       },
     });
     this.rest = new AlpacaRest({
@@ -223,10 +222,10 @@ export class AlpacaServer {
   }
 
   /** One family's events leave in the order they happened; at the same microsecond families go by rank. */
-  #deliverLater(members: string, nowUs: number, rank: number): void {
+  #deliverLater(frame: Uint8Array, nowUs: number, rank: number): void {
     this.#options.timeline.at(nowUs + this.#answerLatencyUs, PRIORITY_DELIVERY + rank, () => {
-      this.log.append(nowUs, members);
-      this.stream.publish(members);
+      this.log.append(nowUs, frame);
+      this.stream.publish(frame);
     });
   }
 }

@@ -82,14 +82,11 @@ export class AlpacaStream {
     }
   }
 
-  /** @param members a trade update's members as JSON, without the braces around them */
-  publish(members: string): void {
-    const json = `{"stream":"trade_updates","data":{${members}}}`;
-    let bytes: Uint8Array | null = null;
+  /** @param frame a trade update as JSON bytes */
+  publish(frame: Uint8Array): void {
     for (const connection of this.#connections) {
       if (!connection.isListening) continue;
-      bytes ??= textEncoder.encode(json);
-      this.#sendBytes(connection, connection.isMsgpack ? encode(JSON.parse(json)) : bytes);
+      this.#sendBytes(connection, connection.isMsgpack ? encode(JSON.parse(textDecoder.decode(frame))) : frame);
     }
   }
 

@@ -10,8 +10,8 @@ export interface LoggedEvent {
   readonly eventId: string;
   /** Market time it happened. */
   readonly atUs: number;
-  /** The members of a trade update as JSON, without the braces around them. */
-  readonly members: string;
+  /** The trade update as the bytes of a stream frame. */
+  readonly frame: Uint8Array;
 }
 
 export type EventSubscriber = (event: LoggedEvent) => void;
@@ -22,10 +22,10 @@ export class EventLog {
   #sequence = 0;
 
   /** Adds what has just reached the client side and tells the subscribers. */
-  append(atUs: number, members: string): void {
+  append(atUs: number, frame: Uint8Array): void {
     const sequence = this.#sequence++;
     const eventId = base32(Math.floor(atUs / 1_000), ID_TIME_CHARS) + base32(sequence, ID_SEQUENCE_CHARS);
-    const event = { eventId, atUs, members };
+    const event = { eventId, atUs, frame };
     this.events.push(event);
     for (const subscriber of this.#subscribers) this.#tell(subscriber, event);
   }

@@ -33,6 +33,7 @@ import {
   type OrderStatus,
   type OrderTerms,
   type PositionIntent,
+  type Side,
   type TimeInForce,
   VenueOrder,
 } from "./venue-order.ts";
@@ -83,8 +84,11 @@ export class Exchange implements MarketListener, AcceptanceView {
   readonly #liquidity: Liquidity;
   readonly #orderById = new Map<string, VenueOrder>();
   readonly #orderByClientId = new Map<string, VenueOrder>();
-  /** (symbol) open orders, oldest first; empty array where there were some, undefined where there never were. */
-  readonly #openBySlot: VenueOrder[][] = [];
+  /** (symbol) open orders, oldest first; undefined where there never were any. */
+  readonly #openBySlot: (Set<VenueOrder> | undefined)[] = [];
+  /** (symbol) committed orders that open a long or a short position. */
+  readonly #openingBuys: Int32Array;
+  readonly #openingSells: Int32Array;
   /** (symbol) 1 once a trade of the regular session printed. */
   readonly #hasTraded: Uint8Array;
   #namelessCount = 0;
@@ -100,6 +104,8 @@ export class Exchange implements MarketListener, AcceptanceView {
     this.#onEvent = options.onEvent ?? (() => {});
     this.#liquidity = new Liquidity(options.market);
     this.#hasTraded = new Uint8Array(options.market.symbols.length);
+    this.#openingBuys = new Int32Array(options.market.symbols.length);
+    this.#openingSells = new Int32Array(options.market.symbols.length);
     options.market.addListener(this);
     this.#scheduleEndOfSession();
   }
@@ -116,8 +122,12 @@ export class Exchange implements MarketListener, AcceptanceView {
     return this.#orderByClientId.get(clientOrderId);
   }
 
-  openOrders(slot: number): readonly VenueOrder[] {
-    return this.#openBySlot[slot] ?? [];
+  openOrders(slot: number): ReadonlySet<VenueOrder> {
+    return this.#openBySlot[slot] ?? NO_ORDERS;
+  }
+
+  openingCount(slot: number, side: Side): number {
+    return (side === "buy" ? this.#openingBuys : this.#openingSells)[slot]!;
   }
 
   allOpenOrders(): VenueOrder[] {
@@ -157,6 +167,7 @@ export class Exchange implements MarketListener, AcceptanceView {
     order.reservePxTicks = reservePx;
     order.collarPxTicks = terms.stopPxTicks > 0 ? collarPxTicks(terms.stopPxTicks, terms.side) : 0;
     this.account.reservedTicks += reservePx * order.qty;
+    if (order.isOpening) this.#countOpening(order, 1);
     this.#createLegs(order, terms);
     this.#emit(order.status === "accepted" ? "accepted" : "pending_new", order);
     this.#scheduleArrival(order);
@@ -197,12 +208,12 @@ export class Exchange implements MarketListener, AcceptanceView {
     const extraTicks = this.#extraReservation(old, terms, newQty);
     const family = old.family();
     const risk =
-      (old.status === "held" || old.orderClass !== "simple"
+      (old.orderClass !== "simple"
         ? checkReplacedLegPrices(old, terms, this.market)
         : checkWashTrade(terms, false, this.openOrders(old.slot), family)) ??
       (old.isOpening
         ? checkBuyingPower(this.account, extraTicks)
-        : old.status === "held"
+        : old.isAsleep
           ? null
           : checkAvailable(this, old.slot, newQty, old.exitGroup()));
     if (risk !== null) return risk;
@@ -256,9 +267,7 @@ export class Exchange implements MarketListener, AcceptanceView {
         return unprocessable(`asset "${terms.symbol}" cannot be sold short`);
       }
     }
-    return (
-      checkOpposingOpen(terms.side, this.openOrders(slot)) ?? checkBuyingPower(this.account, reservePx * terms.qty)
-    );
+    return checkOpposingOpen(terms.side, this, slot) ?? checkBuyingPower(this.account, reservePx * terms.qty);
   }
 
   /** What a replacement reserves beyond the order it replaces: while both exist the dearer of the two counts. */
@@ -286,8 +295,8 @@ export class Exchange implements MarketListener, AcceptanceView {
     this.orders.push(order);
     this.#orderById.set(id, order);
     this.#orderByClientId.set(clientOrderId, order);
-    this.#openBySlot[slot] ??= [];
-    this.#openBySlot[slot]!.push(order);
+    this.#openBySlot[slot] ??= new Set();
+    this.#openBySlot[slot].add(order);
     return order;
   }
 
@@ -313,6 +322,7 @@ export class Exchange implements MarketListener, AcceptanceView {
     for (const leg of parent.legs) {
       leg.parent = parent;
       leg.status = "held";
+      leg.isAsleep = true;
     }
   }
 
@@ -385,6 +395,7 @@ export class Exchange implements MarketListener, AcceptanceView {
     order.isPendingReplacement = false;
     order.qty = newQty;
     order.isAtMarket = old.isAtMarket;
+    order.isAsleep = old.isAsleep;
     order.isTriggered = old.isTriggered;
     order.hwmPxTicks = old.hwmPxTicks;
     if (order.type === "trailing_stop" && order.isAtMarket) this.#startTrailing(order);
@@ -400,11 +411,12 @@ export class Exchange implements MarketListener, AcceptanceView {
     this.#setStatus(old, "replaced");
     this.#removeFromOpen(old);
     if (order.isOpening) {
+      this.#countOpening(order, 1);
       order.reservePxTicks = reservePxTicks(order, this.market, order.slot);
       this.account.reservedTicks += order.reservePxTicks * order.qty;
     }
     if (order.status === "pending_new" || order.status === "accepted") {
-      this.#setStatus(order, order.isAtMarket ? "new" : "held");
+      this.#setStatus(order, order.isAsleep ? "held" : "new");
     }
   }
 
@@ -431,8 +443,13 @@ export class Exchange implements MarketListener, AcceptanceView {
   }
 
   #removeFromOpen(order: VenueOrder): void {
-    const open = this.#openBySlot[order.slot]!;
-    open.splice(open.indexOf(order), 1);
+    this.#openBySlot[order.slot]!.delete(order);
+    if (order.isCountedOpening) this.#countOpening(order, -1);
+  }
+
+  #countOpening(order: VenueOrder, change: 1 | -1): void {
+    order.isCountedOpening = change === 1;
+    (order.isBuy ? this.#openingBuys : this.#openingSells)[order.slot]! += change;
   }
 
   #setStatus(order: VenueOrder, status: OrderStatus): void {
@@ -446,8 +463,8 @@ export class Exchange implements MarketListener, AcceptanceView {
   onQuote(slot: number, _bidPxTicks: number, _askPxTicks: number, tsUs: number): void {
     this.#liquidity.refresh(slot);
     const open = this.#openBySlot[slot];
-    if (open === undefined || open.length === 0) return;
-    for (const order of open.slice()) {
+    if (open === undefined || open.size === 0) return;
+    for (const order of atMarket(open)) {
       if (!this.#isMatchable(order, tsUs)) continue;
       if (order.isMarketLike || order.isAggressor) this.#meetQuote(order);
       else if (order.isLimitLike) this.#crossQuote(order);
@@ -458,9 +475,9 @@ export class Exchange implements MarketListener, AcceptanceView {
     const isRegular = tsUs >= this.day.openUs && tsUs <= this.day.closeUs;
     if (isRegular) this.#hasTraded[slot] = 1;
     const open = this.#openBySlot[slot];
-    if (open === undefined || open.length === 0) return;
+    if (open === undefined || open.size === 0) return;
     // Only what was in the market before this trade can be touched by it: not the legs that it wakes.
-    const orders = open.filter((order) => order.isAtMarket);
+    const orders = atMarket(open);
     if (isRegular) this.#openingAuction(orders, pxTicks);
     this.#tradeThrough(orders, pxTicks, qty, tsUs);
     if (isRegular) this.#triggerStops(orders, pxTicks, tsUs);
@@ -664,6 +681,7 @@ export class Exchange implements MarketListener, AcceptanceView {
         continue;
       }
       leg.qty = Math.min(leg.qty, available);
+      leg.isAsleep = false;
       leg.isAtMarket = true;
       if (leg.status === "held") this.#setStatus(leg, "new");
       this.#emit("new", leg);
@@ -722,9 +740,17 @@ export class Exchange implements MarketListener, AcceptanceView {
   }
 }
 
+const NO_ORDERS: ReadonlySet<VenueOrder> = new Set();
+
+function atMarket(orders: Iterable<VenueOrder>): VenueOrder[] {
+  const found: VenueOrder[] = [];
+  for (const order of orders) if (order.isAtMarket) found.push(order);
+  return found;
+}
+
 /** Status of an order that works and has no request under way. */
 function restingStatus(order: VenueOrder): OrderStatus {
-  if (!order.isAtMarket) return "held";
+  if (order.isAsleep) return "held";
   return order.filledQty > 0 ? "partially_filled" : "new";
 }
 

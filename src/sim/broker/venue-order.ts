@@ -120,6 +120,8 @@ export class VenueOrder {
   parent: VenueOrder | null = null;
   legs: VenueOrder[] = [];
 
+  /** A leg whose parent has not woken it; its status is `held`, or `pending_replace` for a while. */
+  isAsleep = false;
   /** In the market: can be filled or triggered. */
   isAtMarket = false;
   /** A stop that has been triggered. */
@@ -128,6 +130,8 @@ export class VenueOrder {
   isAggressor = true;
   /** Waits to take the place of `replaces`; holds only the difference to it. */
   isPendingReplacement = false;
+  /** Counted by the exchange among the orders that open a position. */
+  isCountedOpening = false;
   /** A closing replacement that is larger than what it replaces holds this many shares more. */
   extraHeldQty = 0;
   /** An opening replacement that costs more than what it replaces reserves this much more. */
@@ -201,7 +205,7 @@ export class VenueOrder {
 
   /** Counts for held shares, wash trades and the like: open, not a sleeping leg, not a replacement on its way. */
   get isCommitted(): boolean {
-    return this.isOpen && this.status !== "held" && !this.isPendingReplacement;
+    return this.isOpen && !this.isAsleep && !this.isPendingReplacement;
   }
 
   get root(): VenueOrder {
