@@ -202,6 +202,11 @@ export class AlpacaGateway implements Gateway, TransportHandler {
     this.counters = new AlpacaCounters(this.#stream, this.#transport);
   }
 
+  /** Frames received on the present connection of the order stream, status frames included. */
+  get streamFrames(): number {
+    return this.#stream.frames;
+  }
+
   get requestsInFlight(): number {
     return this.#transport.inFlight + this.#reader.inFlight;
   }
