@@ -1,385 +1,399 @@
+// Fills the page from its data. Runs in the browser, last.
+
 (() => {
   const report = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const usd = (value, digits = 2) =>
-    `${value < 0 ? "-" : ""}$${Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
-  const count = (value) => value.toLocaleString("en-US");
-  const time = (tsUs) =>
-    new Date(tsUs / 1000).toLocaleTimeString("en-GB", {
-      timeZone: "America/New_York",
-      hour: "2-digit",
-      minute: "2-digit",
-      second: "2-digit",
-    });
-  const micros = (us) => (us >= 1000 ? `${(us / 1000).toFixed(2)} ms` : `${us.toFixed(us < 10 ? 2 : 1)} us`);
+  const { evidence, trades, fills, series } = report;
+  const { usd, signedUsd, count, percent, micros, ratio, clock, held, longDay, mood, element, byId, plural } = gyr;
+  const { fillTable, charts } = gyr;
+  const sessionSec = [report.sessionOpenUs / 1e6, report.sessionCloseUs / 1e6];
+  const isFlat = report.positionsAtClose === 0;
+  const netOf = (trade) => trade.pnlUsd - trade.feesUsd;
+  const total = (rows) => rows.reduce((sum, row) => sum + row.count, 0);
+  const num = (name, isSortable = false) => ({ name, kind: "num", isSortable });
+  const text = (name, isSortable = false) => ({ name, isSortable });
 
-  /** Element with text or children; text never becomes markup. */
-  function element(tag, attributes = {}, ...children) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
-  }
+  // ---- head --------------------------------------------------------------------------------------------------------
 
-  function fillTable(id, columns, rows, empty) {
-    const table = byId(id);
-    if (rows.length === 0) {
-      table.replaceWith(element("p", { class: "note", id }, empty));
-      return;
-    }
-    table.append(
-      element(
-        "thead",
-        {},
-        element("tr", {}, ...columns.map(([name, kind]) => element("th", { class: kind ?? "" }, name))),
-      ),
-    );
-    table.append(
-      element(
-        "tbody",
-        {},
-        ...rows.map((row) =>
-          element(
-            "tr",
-            {},
-            ...row.map((cell, index) => {
-              const isObject = typeof cell === "object";
-              return element(
-                "td",
-                { class: `${columns[index][1] ?? ""} ${isObject ? cell.class : ""}` },
-                String(isObject ? cell.text : cell),
-              );
-            }),
-          ),
-        ),
-      ),
-    );
-  }
-
-  const signed = (value) => ({ text: usd(value), class: value > 0 ? "good" : value < 0 ? "bad" : "" });
-
-  byId("head").append(
-    element("h1", {}, `${report.day}, ${report.mode}`),
-    element(
-      "p",
-      { class: "sub" },
-      `${report.outcome} in ${report.wallSeconds.toFixed(1)} s. ` +
-        (report.signal === "cnn"
-          ? `Network '${report.model}' decides`
-          : `The momentum rule decides; network '${report.model}' runs in shadow`) +
-        (report.isModelTrained ? "." : " (untrained: seeded weights)."),
-    ),
+  const MODES = { sim: "Simulation", paper: "Paper account", live: "Live, real money" };
+  const network = report.isModelTrained ? "trained" : "untrained";
+  byId("version").textContent = report.version;
+  byId("headline").append(
+    element("span", { class: `result ${mood(report.pnlNetUsd)}` }, signedUsd(report.pnlNetUsd)),
+    ` after costs on ${longDay(report.day)}`,
   );
+  const OUTCOMES = {
+    completed: ["ok", "✓ day completed"],
+    interrupted: ["warn", "! interrupted"],
+    failed: ["stop", "✕ failed"],
+  };
+  const badges = [
+    [report.mode === "live" ? "stop" : "plain", MODES[report.mode] ?? report.mode],
+    OUTCOMES[report.outcome] ?? ["warn", report.outcome],
+    isFlat ? ["ok", "✓ flat at the end"] : ["stop", `✕ ${plural(report.positionsAtClose, "position")} still held`],
+    ["plain", report.signal === "cnn" ? "network decides" : "momentum rule decides"],
+    report.isModelTrained
+      ? ["plain", `network '${report.model}'`]
+      : ["warn", `! network is untrained${report.signal === "cnn" ? "" : ", runs in shadow"}`],
+  ];
+  byId("badges").append(...badges.map(([kind, label]) => element("li", { class: kind }, label)));
+
   if (report.warnings.length > 0) {
     byId("warnings").hidden = false;
-    byId("warnings").append(element("ul", {}, ...report.warnings.map((text) => element("li", {}, text))));
+    byId("warning-list").append(...report.warnings.map((warning) => element("li", {}, warning)));
   }
 
+  // ---- result ------------------------------------------------------------------------------------------------------
+
+  const range = (interval, show) => `${show(interval.low)} to ${show(interval.high)}`;
+  const capitalMost = Math.max(0, ...report.equity.capitalUsd);
   const tiles = [
-    ["P&L after costs", signed(report.pnlNetUsd), `${usd(report.pnlGrossUsd)} before`],
-    ["Costs", { text: usd(report.feesUsd), class: "" }, "regulatory fees"],
     [
-      "Largest drawdown",
-      { text: `${(report.drawdownMaxFrac * 100).toFixed(2)}%`, class: "" },
-      "of the account, by the minute",
+      "P&L after costs",
+      signedUsd(report.pnlNetUsd),
+      `${signedUsd(report.pnlGrossUsd)} before, ${usd(report.feesUsd)} of fees`,
+      mood(report.pnlNetUsd),
     ],
     [
-      "Trades won",
-      { text: report.winRate === null ? "-" : `${(report.winRate * 100).toFixed(1)}%`, class: "" },
-      `of ${report.trades.length}, after costs`,
+      "Held at the end",
+      isFlat ? "Flat" : count(report.positionsAtClose),
+      isFlat ? "no position left" : "positions left with the broker",
+      isFlat ? "" : "bad",
     ],
     [
-      "Profit factor",
-      { text: report.profitFactor === null ? "-" : report.profitFactor.toFixed(2), class: "" },
-      "won over lost",
+      "Trades",
+      count(trades.length),
+      `${count(evidence.wonCount)} won, ${count(trades.length - evidence.wonCount)} did not`,
     ],
-    ["Orders", { text: count(report.orders), class: "" }, `${count(report.fills.length)} fills`],
     [
-      "Held at the close",
-      { text: String(report.positionsAtClose), class: report.positionsAtClose === 0 ? "" : "bad" },
-      report.positionsAtClose === 0 ? "flat" : "not flat",
+      "Won",
+      percent(report.winRate),
+      evidence.winRate === null ? "no trade" : `95% interval ${range(evidence.winRate, (frac) => percent(frac, 0))}`,
     ],
+    ["Profit factor", ratio(report.profitFactor), "won over lost, after costs"],
+    [
+      "Mean of a trade",
+      signedUsd(evidence.meanUsd),
+      evidence.mean === null ? "too few for an interval" : `95% interval ${range(evidence.mean, signedUsd)}`,
+      mood(evidence.meanUsd),
+    ],
+    ["Largest drawdown", usd(evidence.drawdownUsd), `${percent(report.drawdownMaxFrac, 2)} of the account`],
+    ["Most held at once", usd(capitalMost, 0), `at cost; ${usd(report.cashStartUsd, 0)} at the start`],
   ];
   byId("tiles").append(
-    ...tiles.map(([label, value, foot]) =>
+    ...tiles.map(([label, value, foot, kind]) =>
       element(
         "div",
         { class: "tile" },
         element("div", { class: "label" }, label),
-        element("div", { class: `value ${value.class}` }, value.text),
+        element("div", { class: `value ${kind ?? ""}` }, value),
         element("div", { class: "foot" }, foot),
       ),
     ),
   );
 
-  const axis = () => ({
-    stroke: style("--muted"),
-    grid: { stroke: style("--line"), width: 1 },
-    ticks: { stroke: style("--line") },
-  });
-  const newYork = (ts) => uPlot.tzDate(new Date(ts * 1e3), "America/New_York");
-  const seconds = (tsUs) => tsUs.map((ts) => ts / 1e6);
-  const width = (id) => byId(id).clientWidth;
-  const charts = [];
+  // ---- trust -------------------------------------------------------------------------------------------------------
 
-  function drawEquity() {
-    if (report.equity.tsUs.length < 2) {
-      byId("equity").append(element("p", { class: "note" }, "The run was too short for a curve."));
-      return;
-    }
-    charts.push([
-      new uPlot(
-        {
-          width: width("equity"),
-          height: 260,
-          tzDate: newYork,
-          series: [
-            { label: "New York" },
-            {
-              label: "Equity",
-              stroke: style("--accent"),
-              width: 1.6,
-              value: (_, value) => (value === null ? "-" : usd(value)),
-            },
-          ],
-          axes: [axis(), { ...axis(), size: 90, values: (_, ticks) => ticks.map((tick) => usd(tick, 0)) }],
-          scales: {
-            y: {
-              range: (_, low, high) => [
-                Math.min(low, report.cashStartUsd) - 5,
-                Math.max(high, report.cashStartUsd) + 5,
-              ],
-            },
-          },
-        },
-        [seconds(report.equity.tsUs), report.equity.equityUsd],
-        byId("equity"),
-      ),
-      "equity",
-    ]);
-  }
-
-  /** Triangles for fills and lines from entry to exit, drawn over the price. */
-  function markers(symbol) {
-    const fills = report.fills.filter((fill) => fill.symbol === symbol);
-    const trades = report.trades.filter((trade) => trade.symbol === symbol);
-    return {
-      hooks: {
-        draw: (plot) => {
-          const { ctx } = plot;
-          const x = (tsUs) => plot.valToPos(tsUs / 1e6, "x", true);
-          const y = (px) => plot.valToPos(px, "y", true);
-          const ratio = devicePixelRatio;
-          ctx.save();
-          for (const trade of trades) {
-            ctx.strokeStyle = trade.pnlUsd >= 0 ? style("--good") : style("--bad");
-            ctx.lineWidth = 1.5 * ratio;
-            ctx.setLineDash([4 * ratio, 3 * ratio]);
-            ctx.beginPath();
-            ctx.moveTo(x(trade.entryTsUs), y(trade.entryPxUsd));
-            ctx.lineTo(x(trade.exitTsUs), y(trade.exitPxUsd));
-            ctx.stroke();
-          }
-          ctx.setLineDash([]);
-          for (const fill of fills) {
-            const up = fill.side === "buy" ? 1 : -1;
-            const size = 6 * ratio;
-            const [cx, cy] = [x(fill.tsUs), y(fill.pxUsd) + up * size];
-            ctx.fillStyle = up > 0 ? style("--good") : style("--bad");
-            ctx.beginPath();
-            ctx.moveTo(cx, cy - up * size);
-            ctx.lineTo(cx - size, cy + up * size);
-            ctx.lineTo(cx + size, cy + up * size);
-            ctx.fill();
-          }
-          ctx.restore();
-        },
-      },
-    };
-  }
-
-  let pricePlot = null;
-  function drawPrice(symbol) {
-    pricePlot?.destroy();
-    const series = report.series.find((candidate) => candidate.symbol === symbol);
-    const fills = report.fills.filter((fill) => fill.symbol === symbol);
-    const prices = [...series.closeUsd, ...fills.map((fill) => fill.pxUsd)];
-    const [low, high] = [Math.min(...prices), Math.max(...prices)];
-    const pad = Math.max((high - low) * 0.08, 0.01);
-    pricePlot = new uPlot(
-      {
-        width: width("price"),
-        height: 300,
-        tzDate: newYork,
-        plugins: [markers(symbol)],
-        series: [
-          { label: "New York" },
-          {
-            label: symbol,
-            stroke: style("--accent"),
-            width: 1.4,
-            value: (_, value) => (value === null ? "-" : usd(value)),
-          },
-        ],
-        axes: [axis(), { ...axis(), size: 80, values: (_, ticks) => ticks.map((tick) => usd(tick)) }],
-        scales: { y: { range: [low - pad, high + pad] } },
-      },
-      [seconds(series.tsUs), series.closeUsd],
-      byId("price"),
+  const trust = [];
+  const doubt = (title, sentence) => trust.push(element("li", {}, element("b", {}, title), ` ${sentence}`));
+  const excludesZero = evidence.mean !== null && (evidence.mean.low > 0 || evidence.mean.high < 0);
+  doubt(
+    "One day proves nothing.",
+    evidence.mean === null
+      ? `${plural(trades.length, "trade")} cannot tell a rule that earns from one that does not.`
+      : `The mean of ${plural(trades.length, "trade")} is ${signedUsd(evidence.meanUsd)}, and its 95% interval ${
+          excludesZero ? "leaves zero out on this day alone" : "holds zero"
+        }. Trades of one day move together, so the true interval is wider.`,
+  );
+  if (report.mode === "sim") {
+    doubt(
+      "Fills are simulated.",
+      "Quotes, and the path of the price within a minute, come from a seeded model over recorded minute bars; orders of this size are taken not to move the price. docs/simulation.md says when an order fills and what is left out.",
     );
-    const trades = report.trades.filter((trade) => trade.symbol === symbol);
-    const net = trades.reduce((sum, trade) => sum + trade.pnlUsd - trade.feesUsd, 0);
-    byId("symbol-note").textContent = `${trades.length} trades, ${usd(net)} after costs`;
+  } else if (report.mode === "paper") {
+    doubt("Fills are the broker's simulation.", "A paper account fills at the quote and pays no market impact.");
   }
-
-  function drawPrices() {
-    if (report.series.length === 0) {
-      byId("price").append(element("p", { class: "note" }, "Nothing was traded."));
-      byId("symbol").parentElement.hidden = true;
-      return;
-    }
-    const netOf = (symbol) =>
-      report.trades.filter((t) => t.symbol === symbol).reduce((sum, t) => sum + t.pnlUsd - t.feesUsd, 0);
-    const symbols = report.series.map(({ symbol }) => symbol).sort((a, b) => Math.abs(netOf(b)) - Math.abs(netOf(a)));
-    byId("symbol").append(
-      ...symbols.map((symbol) => element("option", { value: symbol }, `${symbol}  ${usd(netOf(symbol))}`)),
-    );
-    byId("symbol").addEventListener("change", () => drawPrice(byId("symbol").value));
-    drawPrice(symbols[0]);
-  }
-
-  /** Bars over a logarithmic axis of microseconds, as SVG. */
-  function histogram(stage) {
-    const svgNs = "http://www.w3.org/2000/svg";
-    const node = (tag, attributes, text) => {
-      const made = document.createElementNS(svgNs, tag);
-      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-      if (text !== undefined) made.textContent = text;
-      return made;
-    };
-    const bins = new Map();
-    for (const [upperUs, number] of stage.buckets) {
-      const bin = Math.floor(Math.log10(upperUs) * 8);
-      bins.set(bin, (bins.get(bin) ?? 0) + number);
-    }
-    const keys = [...bins.keys()];
-    const [first, last] = [Math.min(...keys), Math.max(...keys)];
-    const most = Math.max(...bins.values());
-    const svg = node("svg", { viewBox: "0 0 320 110", role: "img", "aria-label": `histogram of ${stage.stage}` });
-    const step = 310 / (last - first + 1);
-    for (const [bin, number] of bins) {
-      const height = (number / most) * 84;
-      const bar = node("rect", {
-        x: 5 + (bin - first) * step,
-        y: 90 - height,
-        width: Math.max(step - 1, 1),
-        height,
-        fill: style("--accent"),
-      });
-      bar.append(node("title", {}, `${micros(10 ** (bin / 8))} to ${micros(10 ** ((bin + 1) / 8))}: ${count(number)}`));
-      svg.append(bar);
-    }
-    const label = { y: 105, fill: style("--muted"), "font-size": 11 };
-    svg.append(node("text", { ...label, x: 5 }, micros(10 ** (first / 8))));
-    svg.append(node("text", { ...label, x: 315, "text-anchor": "end" }, micros(10 ** ((last + 1) / 8))));
-    return element("div", {}, element("h3", {}, `${stage.stage}, ${count(stage.count)}`), svg);
-  }
-
-  drawEquity();
-  drawPrices();
-  addEventListener("resize", () => {
-    for (const [chart, id] of charts) chart.setSize({ width: width(id), height: chart.height });
-    pricePlot?.setSize({ width: width("price"), height: 300 });
-  });
+  doubt(
+    report.signal === "cnn" ? "The network decides" : "A momentum rule decides",
+    report.signal === "cnn"
+      ? `and is ${network}.${report.isModelTrained ? "" : " Its weights are seeded random numbers: these trades mean nothing."}`
+      : `and is not claimed to earn money. The ${network} network ran in shadow: its ${plural(report.predictions, "prediction")} went to the journal and moved no order.`,
+  );
+  doubt(
+    "Costs are regulatory fees.",
+    `${usd(report.feesUsd)} in all, no commission; spread and slippage are inside the fill prices.`,
+  );
+  if (!isFlat) doubt("Positions are open.", "The result counts them at their last trade; the broker may pay less.");
+  doubt("Data:", `${report.dataOrigin}.`);
+  byId("trust").append(...trust);
 
   fillTable(
-    "trades",
+    "slippage",
+    [text("Worse by"), num("P&L after costs"), num("Change")],
+    fills.length === 0
+      ? []
+      : evidence.slippage.map(({ bps, pnlUsd }) => [
+          bps === 0 ? "as filled" : `${bps} bp`,
+          { text: signedUsd(pnlUsd), class: mood(pnlUsd) },
+          bps === 0 ? "" : signedUsd(pnlUsd - report.pnlNetUsd),
+        ]),
+    "Nothing was filled.",
+  );
+  byId("slippage-note").textContent =
+    fills.length === 0
+      ? ""
+      : `On every fill but targets, which are limit orders: ${usd(evidence.marketNotionalUsd, 0)} in all. ` +
+        (evidence.breakEvenBps === null
+          ? "The day has no gain to lose."
+          : `The gain is gone at ${ratio(evidence.breakEvenBps)} bp.`);
+  fillTable(
+    "targets",
+    [text(""), num("Aim"), num("This day")],
     [
-      ["Stock"],
-      [""],
-      ["Shares", "num"],
-      ["In"],
-      ["Price", "num"],
-      ["Out"],
-      ["Price", "num"],
-      ["By"],
-      ["P&L", "num"],
-      ["Fees", "num"],
+      [
+        "P&L after costs",
+        signedUsd(report.target.pnlUsd, 0),
+        { text: signedUsd(report.pnlNetUsd), class: mood(report.pnlNetUsd) },
+      ],
+      ["Trades won", percent(report.target.winFrac, 0), percent(report.winRate)],
+      ["Drawdown", `under ${percent(report.target.drawdownFrac, 0)}`, percent(report.drawdownMaxFrac, 2)],
     ],
-    report.trades.map((t) => [
-      t.symbol,
-      t.direction,
-      count(t.qty),
-      time(t.entryTsUs),
-      usd(t.entryPxUsd),
-      time(t.exitTsUs),
-      usd(t.exitPxUsd),
-      t.exitReason,
-      signed(t.pnlUsd),
-      usd(t.feesUsd),
+    "",
+  );
+
+  // ---- entries and exits -------------------------------------------------------------------------------------------
+
+  const netBySymbol = new Map(series.map(({ symbol }) => [symbol, 0]));
+  for (const trade of trades) netBySymbol.set(trade.symbol, (netBySymbol.get(trade.symbol) ?? 0) + netOf(trade));
+  const symbols = series
+    .map(({ symbol }) => symbol)
+    .sort((a, b) => Math.abs(netBySymbol.get(b)) - Math.abs(netBySymbol.get(a)));
+  const picker = byId("symbol");
+
+  function showSymbol(symbol) {
+    picker.value = symbol;
+    const own = fills.filter((fill) => fill.symbol === symbol);
+    const ownTrades = trades.filter((trade) => trade.symbol === symbol);
+    charts.price(
+      series.find((candidate) => candidate.symbol === symbol),
+      own,
+      ownTrades,
+      sessionSec,
+    );
+    byId("symbol-note").textContent =
+      `${symbols.indexOf(symbol) + 1} of ${symbols.length}: ${plural(ownTrades.length, "trade")}, ${signedUsd(netBySymbol.get(symbol))} after costs`;
+    fillTable(
+      "fills",
+      [text("Time"), text("For"), text("Side"), num("Shares"), num("Price"), { name: "Client order id", kind: "mono" }],
+      own.map((fill) => [
+        clock(fill.tsUs / 1e6),
+        fill.role === "exit" ? "flatten" : fill.role,
+        fill.side,
+        count(fill.qty),
+        usd(fill.pxUsd),
+        fill.clientOrderId,
+      ]),
+      "No fill.",
+    );
+  }
+
+  function step(by) {
+    const at = symbols.indexOf(picker.value);
+    showSymbol(symbols[(at + by + symbols.length) % symbols.length]);
+  }
+
+  if (symbols.length === 0) {
+    byId("picker").hidden = true;
+    byId("legend").hidden = true;
+    charts.empty("price", "No order was filled, so there is no entry to show.");
+    byId("fills").parentElement.hidden = true;
+  } else {
+    picker.append(
+      ...symbols.map((symbol) =>
+        element("option", { value: symbol }, `${symbol}  ${signedUsd(netBySymbol.get(symbol))}`),
+      ),
+    );
+    picker.addEventListener("change", () => showSymbol(picker.value));
+    byId("previous").addEventListener("click", () => step(-1));
+    byId("next").addEventListener("click", () => step(1));
+  }
+
+  // ---- trades ------------------------------------------------------------------------------------------------------
+
+  fillTable(
+    "exits",
+    [text("Closed by"), num("Trades"), num("Won"), num("After costs")],
+    evidence.exits.map((group) => [
+      group.reason,
+      count(group.count),
+      count(group.wonCount),
+      { text: signedUsd(group.netUsd), class: mood(group.netUsd) },
     ]),
     "No trade was closed.",
   );
+  const symbolButton = (symbol) => {
+    const button = element("button", { type: "button", class: "link", title: `Show ${symbol} in the chart` }, symbol);
+    button.addEventListener("click", () => {
+      showSymbol(symbol);
+      byId("price-title").scrollIntoView({ block: "start" });
+      picker.focus({ preventScroll: true });
+    });
+    return button;
+  };
+  const cell = (shown, value, kind) => ({ text: shown, value, class: kind });
+  byId("trades").parentElement.hidden = trades.length === 0;
+  fillTable(
+    "trades",
+    [
+      text("Stock", true),
+      text("Direction", true),
+      num("Shares", true),
+      text("In", true),
+      num("Entry"),
+      text("Out", true),
+      num("Exit"),
+      num("Held", true),
+      text("Closed by", true),
+      num("Before", true),
+      num("Fees", true),
+      num("After costs", true),
+    ],
+    trades.map((t) => [
+      { node: netBySymbol.has(t.symbol) ? symbolButton(t.symbol) : t.symbol, value: t.symbol },
+      t.direction,
+      cell(count(t.qty), t.qty),
+      cell(clock(t.entryTsUs / 1e6), t.entryTsUs),
+      usd(t.entryPxUsd),
+      cell(clock(t.exitTsUs / 1e6), t.exitTsUs),
+      usd(t.exitPxUsd),
+      cell(held((t.exitTsUs - t.entryTsUs) / 1e6), t.exitTsUs - t.entryTsUs),
+      t.exitReason,
+      cell(signedUsd(t.pnlUsd), t.pnlUsd),
+      cell(usd(t.feesUsd), t.feesUsd),
+      cell(signedUsd(netOf(t)), netOf(t), mood(netOf(t))),
+    ]),
+    "",
+  );
+
+  // ---- funnel ------------------------------------------------------------------------------------------------------
+
+  const [filteredCount, deniedCount] = [total(report.filtered), total(report.denials)];
+  const funnel = [
+    [
+      "market events",
+      report.marketEvents,
+      `${count(report.universe.length)} of ${count(report.universeCandidates)} stocks`,
+    ],
+    ["bars closed", report.bars, ""],
+    ["predictions", report.predictions, "by the network"],
+    ["signals", report.signals, `${count(filteredCount)} stopped by filters`],
+    ["asked of risk", report.signals - filteredCount, `${count(deniedCount)} denied`],
+    ["orders", report.orders, "entries and flattening"],
+    ["fills", fills.length, "bracket legs included"],
+  ];
+  byId("funnel").append(
+    ...funnel.map(([label, value, foot]) =>
+      element("li", {}, element("b", {}, count(value)), element("span", {}, label), element("small", {}, foot)),
+    ),
+  );
   const codes = (rows) => rows.map((row) => [row.code, count(row.count), row.meaning]);
-  fillTable("denials", [["Code", "mono"], ["Count", "num"], ["Meaning"]], codes(report.denials), "None.");
-  fillTable("filters", [["Code", "mono"], ["Count", "num"], ["Meaning"]], codes(report.filtered), "None.");
+  const codeColumns = [{ name: "Code", kind: "mono" }, num("Count"), { name: "Meaning", kind: "wrap" }];
+  fillTable("denials", codeColumns, codes(report.denials), "No order was denied.");
+  fillTable("filters", codeColumns, codes(report.filtered), "No signal was stopped.");
+
+  // ---- latency -----------------------------------------------------------------------------------------------------
+
+  const stages = report.latencies.filter((stage) => stage.count > 0);
+  const thin = (stage, us, samplesMin) => cell(micros(us), us, stage.count < samplesMin ? "thin" : "");
   fillTable(
     "latency",
     [
-      ["Stage"],
-      ["What it spans"],
-      ["Count", "num"],
-      ["p50", "num"],
-      ["p90", "num"],
-      ["p99", "num"],
-      ["p99.9", "num"],
-      ["Max", "num"],
+      text("Stage"),
+      { name: "What it spans", kind: "wrap" },
+      num("Count"),
+      num("p50"),
+      num("p90"),
+      num("p99"),
+      num("p99.9"),
+      num("Most"),
     ],
-    report.latencies
-      .filter((s) => s.count > 0)
-      .map((s) => [
-        s.stage,
-        s.meaning,
-        count(s.count),
-        micros(s.p50Us),
-        micros(s.p90Us),
-        micros(s.p99Us),
-        micros(s.p999Us),
-        micros(s.maxUs),
-      ]),
+    stages.map((s) => [
+      s.stage,
+      s.meaning,
+      count(s.count),
+      micros(s.p50Us),
+      thin(s, s.p90Us, 10),
+      thin(s, s.p99Us, 100),
+      thin(s, s.p999Us, 1000),
+      micros(s.maxUs),
+    ]),
     "Nothing was measured.",
   );
-  byId("histograms").append(...report.latencies.filter((stage) => stage.count > 0).map(histogram));
+  byId("latency-note").textContent =
+    stages.length === 0
+      ? ""
+      : "Measured in this run by the process itself. Grey: too few samples for that quantile, so it is close to the largest. " +
+        "In a simulation at full speed the bars of many stocks close in one delivery and wait for each other; `gyr bench` measures a tick alone. " +
+        "All histograms share one axis; the full line is p50, the dashed one p99.";
+  const axis = charts.decades(stages);
+  byId("histograms").append(...stages.map((stage) => charts.histogram(stage, axis)));
+
+  // ---- the rest ----------------------------------------------------------------------------------------------------
+
+  const made = [
+    ["Fingerprint", report.fingerprint],
+    ["Engine", [report.engine, report.precision, report.adapter].filter((part) => part !== "").join(" ")],
+    ["Model", `${report.model} (${network}) ${report.modelSha256}`],
+    ["Configuration", report.configSha256],
+    ["Seed", String(report.seed)],
+    ["Data", report.dataOrigin],
+    ["Journal", report.journalPath],
+    ["Started", `${report.startedWallIso}, took ${report.wallSeconds.toFixed(1)} s`],
+    ["Version", `gyr ${report.version}`],
+  ];
+  byId("made").append(...made.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+
+  byId("universe-summary").textContent =
+    `Universe: ${count(report.universe.length)} of ${count(report.universeCandidates)} candidates`;
   fillTable(
     "universe",
-    [["Rank", "num"], ["Stock"], ["Score", "num"]],
-    report.universe.map((u, i) => [i + 1, u.symbol, u.score.toFixed(5)]),
+    [num("Rank", true), text("Stock", true), num("Score", true)],
+    report.universe.map((u, i) => [i + 1, u.symbol, cell(ratio(u.score, 5), u.score)]),
     "Empty.",
   );
+  const counters = Object.entries(report.counters).sort(([, a], [, b]) => (b > 0) - (a > 0));
+  const zeroCount = counters.filter(([, value]) => value === 0).length;
+  byId("counters-summary").textContent = `Counters: ${counters.length - zeroCount} of ${counters.length} are not zero`;
   fillTable(
     "counters",
-    [
-      ["Counter", "mono"],
-      ["Value", "num"],
-    ],
-    Object.entries(report.counters).map(([name, value]) => [name, count(value)]),
+    [{ name: "Counter", kind: "mono" }, num("Value")],
+    counters.map(([name, value]) => [name, count(value)]),
     "None.",
   );
-  fillTable(
-    "made",
-    [[""], [""]],
-    [
-      ["Fingerprint", report.fingerprint],
-      ["Engine", `${report.engine} ${report.precision} ${report.adapter}`],
-      ["Model", `${report.model} ${report.modelSha256}`],
-      ["Configuration", report.configSha256],
-      ["Seed", report.seed],
-      ["Data", report.dataOrigin],
-      ["Journal", report.journalPath],
-      ["Version", report.version],
-      ["Started", report.startedWallIso],
-    ].map(([name, value]) => [name, { text: value, class: "mono" }]),
-    "",
-  );
+  byId("footer").textContent =
+    `Written by gyr ${report.version}. Not investment advice. A simulated result is no promise of a real one.`;
+
+  // ---- drawing -----------------------------------------------------------------------------------------------------
+
+  function draw() {
+    charts.equity(report.equity, sessionSec);
+    if (symbols.length === 0) return;
+    charts.legend(
+      "legend",
+      trades.some((trade) => trade.direction === "short") ||
+        fills.some((fill) => fill.role === "entry" && fill.side === "sell"),
+    );
+    showSymbol(picker.value || symbols[0]);
+  }
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  // Paper is white, and shows what is folded.
+  addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("paper");
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+    draw();
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("paper");
+    draw();
+  });
 })();
