@@ -1,12 +1,12 @@
-// The broker and the market it trades in: takes orders, fills them against the recorded day, keeps the account.
-// What goes in: order terms at market time, trades and quotes of the simulated market. What comes out: order events, in the
-// order they happen. docs/simulation-broker.md says in words when an order fills; this file is that text in code.
+// The broker: takes orders, moves them through their states, keeps the account. When and at what price they fill is the
+// matcher's business. What goes in: order terms at market time. What comes out: order events, in the order they happen.
+// docs/simulation-broker.md says the same in words.
 //
 // The tape is never changed by our orders. Everything is integers and one timeline, so a run is a function of its inputs.
 
 import { assert } from "../../core/assert.ts";
 import type { TradingDay } from "../../market/calendar.ts";
-import type { MarketListener, SimMarket } from "../market/port.ts";
+import type { SimMarket } from "../market/port.ts";
 import { PRIORITY_BROKER, type Timeline } from "../timeline.ts";
 import {
   type AcceptanceView,
@@ -20,13 +20,13 @@ import {
   collarPxTicks,
   inferIntent,
   reservePxTicks,
-  trailingStopPxTicks,
 } from "./acceptance.ts";
 import { Account } from "./account.ts";
 import { uuidOf } from "./ids.ts";
-import { isWithin, Liquidity } from "./liquidity.ts";
+import { isInSession, Matcher } from "./matcher.ts";
 import type { ReplaceTerms } from "./order-request.ts";
-import { CODE_INVALID, forbidden, invalid, Refusal, unprocessable } from "./refusal.ts";
+import { CODE_INVALID, forbidden, Refusal, unprocessable } from "./refusal.ts";
+import { checkReplaceable, checkReplacedLegPrices, replacedTerms } from "./replacement.ts";
 import {
   type Execution,
   type OrderEventKind,
@@ -64,7 +64,7 @@ export interface ExchangeOptions {
   readonly onEvent?: (kind: OrderEventKind, order: VenueOrder, execution: Execution | null, nowUs: number) => void;
 }
 
-export class Exchange implements MarketListener, AcceptanceView {
+export class Exchange implements AcceptanceView {
   readonly market: SimMarket;
   readonly account: Account;
   readonly day: TradingDay;
@@ -81,7 +81,7 @@ export class Exchange implements MarketListener, AcceptanceView {
   readonly #orderLatencyUs: number;
   readonly #assetRules: (symbol: string) => AssetRules;
   readonly #onEvent: NonNullable<ExchangeOptions["onEvent"]>;
-  readonly #liquidity: Liquidity;
+  readonly #matcher: Matcher;
   readonly #orderById = new Map<string, VenueOrder>();
   readonly #orderByClientId = new Map<string, VenueOrder>();
   /** (symbol) open orders, oldest first; undefined where there never were any. */
@@ -89,8 +89,6 @@ export class Exchange implements MarketListener, AcceptanceView {
   /** (symbol) committed orders that open a long or a short position. */
   readonly #openingBuys: Int32Array;
   readonly #openingSells: Int32Array;
-  /** (symbol) 1 once a trade of the regular session printed. */
-  readonly #hasTraded: Uint8Array;
   #namelessCount = 0;
 
   constructor(options: ExchangeOptions) {
@@ -102,11 +100,15 @@ export class Exchange implements MarketListener, AcceptanceView {
     this.#orderLatencyUs = Math.round(options.orderLatencyMs * US_PER_MS);
     this.#assetRules = options.assetRules ?? (() => ({ isTradable: true, isShortable: true }));
     this.#onEvent = options.onEvent ?? (() => {});
-    this.#liquidity = new Liquidity(options.market);
-    this.#hasTraded = new Uint8Array(options.market.symbols.length);
     this.#openingBuys = new Int32Array(options.market.symbols.length);
     this.#openingSells = new Int32Array(options.market.symbols.length);
-    options.market.addListener(this);
+    this.#matcher = new Matcher(options.market, options.day, this.account, {
+      nowUs: () => this.nowUs,
+      openOrders: (slot) => this.openOrders(slot),
+      fill: (order, pxTicks, qty) => this.#fill(order, pxTicks, qty),
+      finish: (order, status) => this.#finish(order, status),
+    });
+    options.market.addListener(this.#matcher);
     this.#scheduleEndOfSession();
   }
 
@@ -334,12 +336,7 @@ export class Exchange implements MarketListener, AcceptanceView {
   /** Regular orders wait for 09:30, extended-hours orders for 04:00; auction orders go to the exchange at any time. */
   #isQueuedUntilOpen(terms: { readonly timeInForce: TimeInForce; readonly extendedHours: boolean }): boolean {
     if (terms.timeInForce === "opg" || terms.timeInForce === "cls") return this.nowUs >= this.day.closeUs;
-    return !this.#isInSession(terms.extendedHours, this.nowUs);
-  }
-
-  #isInSession(extendedHours: boolean, tsUs: number): boolean {
-    const { preOpenUs, openUs, closeUs, postCloseUs } = this.day;
-    return extendedHours ? tsUs >= preOpenUs && tsUs < postCloseUs : tsUs >= openUs && tsUs < closeUs;
+    return !isInSession(this.day, terms.extendedHours, this.nowUs);
   }
 
   #expiryUs(terms: OrderTerms): number {
@@ -361,11 +358,11 @@ export class Exchange implements MarketListener, AcceptanceView {
   #arrive(order: VenueOrder): void {
     if (!order.isOpen) return;
     order.isAtMarket = true;
-    if (order.type === "trailing_stop") this.#startTrailing(order);
+    if (order.type === "trailing_stop") this.#matcher.startTrailing(order);
     if (order.status === "accepted" || order.status === "pending_new") this.#setStatus(order, "new");
     this.#emit("new", order);
     if (order.orderClass === "oco") this.#activateLegs(order);
-    this.#meetQuote(order);
+    this.#matcher.meetQuote(order);
   }
 
   #cancelArrives(order: VenueOrder): void {
@@ -388,7 +385,7 @@ export class Exchange implements MarketListener, AcceptanceView {
     this.#takePlace(old, order, newQty);
     this.#emit("replaced", old);
     this.#emit("new", order);
-    if (order.isAtMarket) this.#meetQuote(order);
+    if (order.isAtMarket) this.#matcher.meetQuote(order);
   }
 
   #takePlace(old: VenueOrder, order: VenueOrder, newQty: number): void {
@@ -398,7 +395,7 @@ export class Exchange implements MarketListener, AcceptanceView {
     order.isAsleep = old.isAsleep;
     order.isTriggered = old.isTriggered;
     order.hwmPxTicks = old.hwmPxTicks;
-    if (order.type === "trailing_stop" && order.isAtMarket) this.#startTrailing(order);
+    if (order.type === "trailing_stop" && order.isAtMarket) this.#matcher.startTrailing(order);
     order.collarPxTicks = order.stopPxTicks > 0 ? collarPxTicks(order.stopPxTicks, order.side) : 0;
     order.parent = old.parent;
     order.legs = old.legs;
@@ -458,166 +455,7 @@ export class Exchange implements MarketListener, AcceptanceView {
   }
 
   // ---------------------------------------------------------------------------------------------------------------
-  // The market moves
-
-  onQuote(slot: number, _bidPxTicks: number, _askPxTicks: number, tsUs: number): void {
-    this.#liquidity.refresh(slot);
-    const open = this.#openBySlot[slot];
-    if (open === undefined || open.size === 0) return;
-    for (const order of atMarket(open)) {
-      if (!this.#isMatchable(order, tsUs)) continue;
-      if (order.isMarketLike || order.isAggressor) this.#meetQuote(order);
-      else if (order.isLimitLike) this.#crossQuote(order);
-    }
-  }
-
-  onTrade(slot: number, pxTicks: number, qty: number, tsUs: number): void {
-    const isRegular = tsUs >= this.day.openUs && tsUs <= this.day.closeUs;
-    if (isRegular) this.#hasTraded[slot] = 1;
-    const open = this.#openBySlot[slot];
-    if (open === undefined || open.size === 0) return;
-    // Only what was in the market before this trade can be touched by it: not the legs that it wakes.
-    const orders = atMarket(open);
-    if (isRegular) this.#openingAuction(orders, pxTicks);
-    this.#tradeThrough(orders, pxTicks, qty, tsUs);
-    if (isRegular) this.#triggerStops(orders, pxTicks, tsUs);
-  }
-
-  /** Orders in the continuous market now: arrived, in their session, not meant for an auction. */
-  #isMatchable(order: VenueOrder, tsUs: number): boolean {
-    const isForAuction = order.timeInForce === "opg" || order.timeInForce === "cls";
-    return order.isAtMarket && !isForAuction && this.#isInSession(order.extendedHours, tsUs);
-  }
-
-  /** On-open orders take the price of the first trade of the regular session, or are cancelled. */
-  #openingAuction(orders: readonly VenueOrder[], pxTicks: number): void {
-    for (const order of orders) {
-      if (order.timeInForce === "opg" && order.isAtMarket) this.#fillInAuction(order, pxTicks);
-    }
-  }
-
-  #fillInAuction(order: VenueOrder, pxTicks: number): void {
-    const limit = order.type === "limit" ? order.limitPxTicks : pxTicks;
-    if (isWithin(pxTicks, limit, order.side)) this.#fill(order, pxTicks, order.leavesQty);
-    else this.#finish(order, "canceled");
-  }
-
-  /** Resting limits that the trade went past fill at their limit, best limit first, for as many shares as traded. */
-  #tradeThrough(orders: readonly VenueOrder[], pxTicks: number, qty: number, tsUs: number): void {
-    const passed = orders.filter(
-      (order) =>
-        this.#isMatchable(order, tsUs) &&
-        order.isLimitLike &&
-        (order.isBuy ? pxTicks < order.limitPxTicks : pxTicks > order.limitPxTicks),
-    );
-    if (passed.length > 1) {
-      passed.sort((a, b) => Math.abs(b.limitPxTicks - pxTicks) - Math.abs(a.limitPxTicks - pxTicks));
-    }
-    let leftQty = Math.floor(qty);
-    for (const order of passed) {
-      if (leftQty <= 0) return;
-      if (!order.isAtMarket) continue;
-      const fillQty = Math.min(leftQty, order.leavesQty);
-      leftQty -= fillQty;
-      this.#fill(order, order.limitPxTicks, fillQty);
-    }
-  }
-
-  #triggerStops(orders: readonly VenueOrder[], pxTicks: number, tsUs: number): void {
-    for (const order of orders) {
-      if (!order.isWaitingForTrigger || !this.#isMatchable(order, tsUs)) continue;
-      if (order.type === "trailing_stop") this.#trail(order, pxTicks);
-      if (order.isBuy ? pxTicks >= order.stopPxTicks : pxTicks <= order.stopPxTicks) this.#trigger(order);
-    }
-  }
-
-  #startTrailing(order: VenueOrder): void {
-    if (order.hwmPxTicks === 0) order.hwmPxTicks = this.market.lastPxTicks(order.slot);
-    if (order.hwmPxTicks > 0) order.stopPxTicks = trailingStopPxTicks(order);
-  }
-
-  #trail(order: VenueOrder, pxTicks: number): void {
-    const isBetter = order.hwmPxTicks === 0 || (order.isBuy ? pxTicks < order.hwmPxTicks : pxTicks > order.hwmPxTicks);
-    if (!isBetter) return;
-    order.hwmPxTicks = pxTicks;
-    order.stopPxTicks = trailingStopPxTicks(order);
-    order.updatedUs = this.nowUs;
-  }
-
-  #trigger(order: VenueOrder): void {
-    order.isTriggered = true;
-    order.isAggressor = true;
-    if (order.type === "trailing_stop") order.collarPxTicks = collarPxTicks(order.stopPxTicks, order.side);
-    this.#meetQuote(order);
-  }
-
-  /** First meeting of an order with a quote, and every further one of an order that takes any price: it takes. */
-  #meetQuote(order: VenueOrder): void {
-    if (!this.#isMatchable(order, this.nowUs) || order.isWaitingForTrigger) return;
-    const isNow = order.timeInForce === "ioc" || order.timeInForce === "fok";
-    if (!this.#liquidity.hasQuote(order.slot, order.side)) {
-      if (isNow) this.#finish(order, "canceled");
-      return;
-    }
-    if (order.isAggressor && order.type === "market" && !this.#repriceAtMarket(order)) return;
-    order.isAggressor = false;
-    const limitPxTicks = this.#takerLimitPxTicks(order);
-    const isKilled =
-      order.timeInForce === "fok" &&
-      this.#liquidity.qtyWithin(order.slot, order.side, limitPxTicks, order.leavesQty) < order.leavesQty;
-    if (!isKilled) this.#take(order, limitPxTicks);
-    if (isNow && order.isOpen) this.#finish(order, "canceled");
-  }
-
-  /** A market order's collar and reservation follow the quote it finds, if the account can carry that; false: rejected. */
-  #repriceAtMarket(order: VenueOrder): boolean {
-    if (!order.isOpening) return true;
-    const newReservePx = reservePxTicks(order, this.market, order.slot);
-    const extraTicks = (newReservePx - order.reservePxTicks) * order.leavesQty;
-    if (extraTicks <= 0 || extraTicks <= this.account.buyingPowerTicks()) {
-      this.account.reservedTicks += extraTicks;
-      order.reservePxTicks = newReservePx;
-    } else if (order.reservePxTicks === 0) {
-      this.#finish(order, "rejected");
-      return false;
-    }
-    order.collarPxTicks = order.reservePxTicks;
-    return true;
-  }
-
-  /**
-   * Worst price a taker accepts. A limit: its own. A buy that opens, or a triggered buy stop: its collar, which is what is
-   * reserved. Other market orders: the collar around the quote of this moment, so that an exit is never stuck behind a gap.
-   */
-  #takerLimitPxTicks(order: VenueOrder): number {
-    if (order.isLimitLike) return order.limitPxTicks;
-    if (!order.isBuy) return collarPxTicks(this.market.bidPxTicks(order.slot), "sell");
-    if (order.isOpening || order.type !== "market") return order.collarPxTicks;
-    return collarPxTicks(this.market.askPxTicks(order.slot), "buy");
-  }
-
-  /** Takes level after level of the quote, each an execution of its own. */
-  #take(order: VenueOrder, limitPxTicks: number): void {
-    const { slot, side } = order;
-    while (order.isAtMarket && order.leavesQty > 0) {
-      const pxTicks = this.#liquidity.nextPxTicks(slot, side);
-      if (!isWithin(pxTicks, limitPxTicks, side)) return;
-      const qty = Math.min(order.leavesQty, this.#liquidity.nextQty(slot, side));
-      this.#liquidity.take(slot, side, qty);
-      this.#fill(order, pxTicks, qty);
-    }
-  }
-
-  /** A resting limit that the other side's quote went past fills at its limit, for as many shares as are shown. */
-  #crossQuote(order: VenueOrder): void {
-    const quotePx = order.isBuy ? this.market.askPxTicks(order.slot) : this.market.bidPxTicks(order.slot);
-    const isCrossed = quotePx > 0 && (order.isBuy ? quotePx < order.limitPxTicks : quotePx > order.limitPxTicks);
-    if (!isCrossed) return;
-    const qty = Math.min(order.leavesQty, this.#liquidity.touchQty(order.slot, order.side));
-    if (qty <= 0) return;
-    this.#liquidity.take(order.slot, order.side, qty);
-    this.#fill(order, order.limitPxTicks, qty);
-  }
+  // What the matcher tells
 
   /** One execution: account, order, linked orders, event. */
   #fill(order: VenueOrder, pxTicks: number, qty: number): void {
@@ -686,7 +524,7 @@ export class Exchange implements MarketListener, AcceptanceView {
       if (leg.status === "held") this.#setStatus(leg, "new");
       this.#emit("new", leg);
     }
-    for (const leg of legs) if (leg.isAtMarket) this.#meetQuote(leg);
+    for (const leg of legs) if (leg.isAtMarket) this.#matcher.meetQuote(leg);
   }
 
   // ---------------------------------------------------------------------------------------------------------------
@@ -706,8 +544,7 @@ export class Exchange implements MarketListener, AcceptanceView {
     for (const order of this.allOpenOrders()) {
       if (!order.isOpen) continue;
       if (order.timeInForce === "cls" && order.isAtMarket) {
-        if (this.#hasTraded[order.slot] === 1) this.#fillInAuction(order, this.market.lastPxTicks(order.slot));
-        else this.#finish(order, "canceled");
+        this.#matcher.fillAtClose(order);
       } else if (order.timeInForce === "opg" || order.timeInForce === "cls") {
         this.#finish(order, "canceled");
       }
@@ -742,78 +579,8 @@ export class Exchange implements MarketListener, AcceptanceView {
 
 const NO_ORDERS: ReadonlySet<VenueOrder> = new Set();
 
-function atMarket(orders: Iterable<VenueOrder>): VenueOrder[] {
-  const found: VenueOrder[] = [];
-  for (const order of orders) if (order.isAtMarket) found.push(order);
-  return found;
-}
-
 /** Status of an order that works and has no request under way. */
 function restingStatus(order: VenueOrder): OrderStatus {
   if (order.isAsleep) return "held";
   return order.filledQty > 0 ? "partially_filled" : "new";
-}
-
-function checkReplaceable(old: VenueOrder, patch: ReplaceTerms): Refusal | null {
-  const isReplaceable = old.status === "new" || old.status === "partially_filled" || old.status === "held";
-  if (!isReplaceable) return unprocessable("unable to replace order in current state");
-  if (patch.qty > 0 && old.orderClass !== "simple") {
-    return unprocessable(`qty of ${old.orderClass} orders cannot be replaced`);
-  }
-  if (patch.timeInForce !== null && patch.timeInForce !== old.timeInForce) {
-    const isLasting = patch.timeInForce === "day" || patch.timeInForce === "gtc";
-    const wasLasting = old.timeInForce === "day" || old.timeInForce === "gtc";
-    if (!isLasting || !wasLasting || old.orderClass !== "simple") {
-      return unprocessable(`time_in_force cannot be replaced by ${patch.timeInForce}`);
-    }
-  }
-  if (patch.limitPxTicks > 0 && old.limitPxTicks === 0) return invalid(`${old.type} orders have no limit_price`);
-  if (patch.stopPxTicks > 0 && (old.stopPxTicks === 0 || old.type === "trailing_stop")) {
-    return invalid(`${old.type} orders have no stop_price`);
-  }
-  if (patch.trail > 0 && old.type !== "trailing_stop") return invalid(`${old.type} orders have no trail`);
-  return null;
-}
-
-/** The old order's terms with what the patch changes. */
-function replacedTerms(old: VenueOrder, patch: ReplaceTerms): OrderTerms {
-  const trail = patch.trail > 0 ? patch.trail : old.trailPxTicks || old.trailPercentE4;
-  return {
-    symbol: old.symbol,
-    side: old.side,
-    type: old.type,
-    timeInForce: patch.timeInForce ?? old.timeInForce,
-    orderClass: old.orderClass,
-    qty: old.qty,
-    limitPxTicks: patch.limitPxTicks || old.limitPxTicks,
-    stopPxTicks: patch.stopPxTicks || old.stopPxTicks,
-    trailPxTicks: old.trailPxTicks > 0 ? trail : 0,
-    trailPercentE4: old.trailPercentE4 > 0 ? trail : 0,
-    extendedHours: old.extendedHours,
-    clientOrderId: patch.clientOrderId,
-    positionIntent: null,
-    targetPxTicks: 0,
-    stopLossPxTicks: 0,
-    stopLossLimitPxTicks: 0,
-  };
-}
-
-/** Linked orders keep their places: a target stays beyond the stop of the same family. */
-function checkReplacedLegPrices(old: VenueOrder, terms: OrderTerms, market: SimMarket): Refusal | null {
-  if (old.isOpening) {
-    const target = old.legs.find((leg) => leg.type === "limit");
-    const stop = old.legs.find((leg) => leg.type !== "limit");
-    const legs = { targetPxTicks: target?.limitPxTicks ?? 0, stopLossPxTicks: stop?.stopPxTicks ?? 0 };
-    return checkLegPrices({ ...terms, ...legs }, market, old.slot);
-  }
-  for (const sibling of old.exitGroup()) {
-    if (sibling === old || !sibling.isOpen) continue;
-    const target = old.type === "limit" ? terms.limitPxTicks : sibling.limitPxTicks;
-    const stop = old.type === "limit" ? sibling.stopPxTicks : terms.stopPxTicks;
-    const isRight = old.side === "sell" ? target > stop : target < stop;
-    if (!isRight) {
-      return unprocessable(`take_profit.limit_price must be ${old.side === "sell" ? ">" : "<"} stop_loss.stop_price`);
-    }
-  }
-  return null;
 }
