@@ -165,6 +165,7 @@ export class AlpacaGateway implements Gateway, TransportHandler {
   readonly #cancelCount: Uint8Array;
   /** Events of orders we do not know, oldest first: they may be legs that we learn of later. */
   readonly #orphans: WireTradeUpdate[] = [];
+  #isStarted = false;
   #isStopped = false;
   /** True from the loss of the stream until the orders were fetched again. */
   #hasGap = false;
@@ -224,6 +225,7 @@ export class AlpacaGateway implements Gateway, TransportHandler {
     }
     try {
       await Promise.all([this.#transport.start(), this.#stream.start()]);
+      this.#isStarted = true;
     } catch (error) {
       await this.stop();
       throw error;
@@ -366,7 +368,7 @@ export class AlpacaGateway implements Gateway, TransportHandler {
   }
 
   onTransportStatus(isUp: boolean, detail: string): void {
-    this.onStatus(isUp && this.#stream.isUp, detail);
+    if (this.#isStarted) this.onStatus(isUp && this.isUp, detail);
   }
 
   #nowUs(): number {
