@@ -56,9 +56,11 @@ function none(reason: string): TestBrowser {
 
 /** The packaged font first; the system's, where there are any, for signs it lacks. */
 function fontsConf(fonts: string, cache: string): string {
-  const aliases = ["system-ui", "sans-serif"].map(
-    (family) => `<alias><family>${family}</family><prefer><family>Open Sans</family></prefer></alias>`,
-  );
+  const aliases = [
+    ["system-ui", "Open Sans"],
+    ["sans-serif", "Open Sans"],
+    ["monospace", "DejaVu Sans Mono"],
+  ].map(([asked, given]) => `<alias><family>${asked}</family><prefer><family>${given}</family></prefer></alias>`);
   return `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>${fonts}</dir><dir>/usr/share/fonts</dir><cachedir>${cache}</cachedir>${aliases.join("")}</fontconfig>

@@ -40,7 +40,7 @@ gyr.charts = (() => {
     return times;
   }
 
-  const axes = (values, size = 64) => {
+  const axes = (values, size = 64, space = 36) => {
     const base = {
       stroke: colour("--muted"),
       font: FONT,
@@ -50,10 +50,12 @@ gyr.charts = (() => {
     return [
       {
         ...base,
+        size: 30,
+        gap: 6,
         space: 64,
         values: (_, ticks, __, ___, stepSec) => ticks.map(stepSec < 60 ? clock : clockMinute),
       },
-      { ...base, size, space: 36, gap: 6, values: (_, ticks) => ticks.map(values) },
+      { ...base, size, space, gap: 6, values: (_, ticks) => ticks.map(values) },
     ];
   };
   const newYork = (sec) => uPlot.tzDate(new Date(sec * 1e3), "America/New_York");
@@ -61,7 +63,7 @@ gyr.charts = (() => {
     height,
     tzDate: newYork,
     legend: { show: false },
-    padding: [10, 12, 0, 0],
+    padding: [10, 22, 0, 0],
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
     // The same hours under each other in every chart.
     xRange: (low, high) => [Math.min(low, sessionSec[0]), Math.max(high, sessionSec[1])],
@@ -112,7 +114,7 @@ gyr.charts = (() => {
           ? ""
           : `${clockMinute(times[at])}   ${signedUsd(pnlUsd[at])}   ${usd(capitalUsd[at], 0)} held`;
     };
-    const options = common(250, sessionSec);
+    const options = common(240, sessionSec);
     const sync = { key: "day", setSeries: false };
     put(
       "equity",
@@ -132,7 +134,7 @@ gyr.charts = (() => {
       "capital",
       {
         ...options,
-        height: 100,
+        height: 104,
         cursor: { ...options.cursor, sync },
         series: [
           {},
@@ -143,7 +145,7 @@ gyr.charts = (() => {
             paths: uPlot.paths.stepped({ align: 1 }),
           },
         ],
-        axes: axes((value) => usd(value, 0)),
+        axes: axes((value) => usd(value, 0), 64, 26),
         scales: { x: xScale(options), y: { range: [0, Math.max(most * 1.1, 100)] } },
         hooks: { setCursor: [readout] },
       },
@@ -313,6 +315,12 @@ gyr.charts = (() => {
     return [Math.floor(Math.log10(Math.min(...edges))), Math.ceil(Math.log10(Math.max(...edges)) + 1e-9)];
   }
 
+  /** 10 to the power of `decade` microseconds. */
+  const decadeName = (decade) => {
+    const [power, unit] = decade >= 6 ? [6, "s"] : decade >= 3 ? [3, "ms"] : decade >= 0 ? [0, "µs"] : [-3, "ns"];
+    return `${10 ** (decade - power)} ${unit}`;
+  };
+
   function histogram(stage, [first, last]) {
     const x = (us) => 4 + ((Math.log10(us) - first) / Math.max(last - first, 1)) * (WIDTH - 8);
     const bins = new Map();
@@ -330,9 +338,7 @@ gyr.charts = (() => {
       const at = x(10 ** decade);
       picture.append(svg("line", { x1: at, x2: at, y1: 4, y2: BASE, class: "grid" }));
       const anchor = decade === first ? "start" : decade === last ? "end" : "middle";
-      const shown =
-        decade >= 6 ? `${10 ** (decade - 6)} s` : decade >= 3 ? `${10 ** (decade - 3)} ms` : `${10 ** decade} µs`;
-      picture.append(svg("text", { x: at, y: HEIGHT - 6, "text-anchor": anchor }, shown));
+      picture.append(svg("text", { x: at, y: HEIGHT - 6, "text-anchor": anchor }, decadeName(decade)));
     }
     for (const [bin, number] of bins) {
       const [from, to] = [10 ** (bin / BINS_PER_DECADE), 10 ** ((bin + 1) / BINS_PER_DECADE)];

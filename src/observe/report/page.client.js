@@ -277,6 +277,7 @@
   // ---- funnel ------------------------------------------------------------------------------------------------------
 
   const [filteredCount, deniedCount] = [total(report.filtered), total(report.denials)];
+  const enteredCount = Math.min(report.signals - filteredCount - deniedCount, report.orders);
   const funnel = [
     [
       "market events",
@@ -287,7 +288,7 @@
     ["predictions", report.predictions, "by the network"],
     ["signals", report.signals, `${count(filteredCount)} stopped by filters`],
     ["asked of risk", report.signals - filteredCount, `${count(deniedCount)} denied`],
-    ["orders", report.orders, "entries and flattening"],
+    ["orders", report.orders, `${count(enteredCount)} to enter, ${count(report.orders - enteredCount)} to flatten`],
     ["fills", fills.length, "bracket legs included"],
   ];
   byId("funnel").append(
@@ -306,19 +307,9 @@
   const thin = (stage, us, samplesMin) => cell(micros(us), us, stage.count < samplesMin ? "thin" : "");
   fillTable(
     "latency",
-    [
-      text("Stage"),
-      { name: "What it spans", kind: "wrap" },
-      num("Count"),
-      num("p50"),
-      num("p90"),
-      num("p99"),
-      num("p99.9"),
-      num("Most"),
-    ],
+    [{ name: "Stage", kind: "wrap" }, num("Count"), num("p50"), num("p90"), num("p99"), num("p99.9"), num("Most")],
     stages.map((s) => [
-      s.stage,
-      s.meaning,
+      { node: element("span", {}, s.stage, element("small", {}, s.meaning)) },
       count(s.count),
       micros(s.p50Us),
       thin(s, s.p90Us, 10),
@@ -332,7 +323,7 @@
     stages.length === 0
       ? ""
       : "Measured in this run by the process itself. Grey: too few samples for that quantile, so it is close to the largest. " +
-        "In a simulation at full speed the bars of many stocks close in one delivery and wait for each other; `gyr bench` measures a tick alone. " +
+        "In a simulation at full speed the bars of many stocks close in one delivery and wait for each other; gyr bench measures a tick alone. " +
         "All histograms share one axis; the full line is p50, the dashed one p99.";
   const axis = charts.decades(stages);
   byId("histograms").append(...stages.map((stage) => charts.histogram(stage, axis)));
