@@ -76,7 +76,8 @@ export function lockstepClientFor(clock: ManualClock, trader: () => Trader): Loc
     feedFrames: () => trader().feed.counters.frames,
     streamFrames: () => trader().gateway.counters.streamFrames,
     requestsInFlight: () => trader().gateway.requestsInFlight,
-    isBehind: () => trader().journal.depth > JOURNAL_DEPTH_MAX,
+    // One that has failed may never catch up: entries stop, and the day goes on to its end.
+    isBehind: () => trader().journal.isHealthy && trader().journal.depth > JOURNAL_DEPTH_MAX,
     work: (nowUs) => {
       const { gateway, pipeline } = trader();
       gateway.applyPending();
