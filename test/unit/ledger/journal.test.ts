@@ -230,6 +230,21 @@ test("records of a killed process are recovered from its ring, those already wri
   expect(readJournal(journal.path).intents.map(({ number }) => number)).toEqual([0, 1, 3, 4]);
 });
 
+test("what a process recorded before SIGKILL is there, though no worker ever wrote it", async () => {
+  const folder = newFolder();
+  const victim = Bun.spawn([process.execPath, join(import.meta.dirname, "../../support/journal-victim.ts"), folder], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { value } = await victim.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toBe("recorded 200\n");
+  victim.kill("SIGKILL");
+  await victim.exited;
+  expect(recoverJournal(folder)).toEqual({ recoveredCount: 200, damagedCount: 0 });
+  const { intents } = readJournal(join(folder, "journal.sqlite"));
+  expect(intents.map(({ tsUs }) => tsUs)).toEqual(Array.from({ length: 200 }, (_, i) => TS_US + i));
+});
+
 test("a folder that cannot be written is one clear error", async () => {
   const folder = newFolder();
   writeFileSync(join(folder, "file"), "");
