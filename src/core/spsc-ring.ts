@@ -35,6 +35,7 @@ const RECORD_WORDS = RING_RECORD_BYTES / 4;
 const CHECKSUM_WORD = RECORD_WORDS - 1;
 
 /** Bytes of memory that a ring of `capacity` records needs. */
+// hot-ok: at start only
 export function ringBytes(capacity: number): number {
   assert(capacity > 0 && (capacity & (capacity - 1)) === 0, `a power of two of records, was ${capacity}`);
   return HEADER_BYTES + capacity * RING_RECORD_BYTES;
@@ -64,6 +65,7 @@ export class SpscRing {
   }
 
   /** An empty ring in zeroed memory of `ringBytes(capacity)` bytes. */
+  // hot-ok: at start only
   static create(memory: ArrayBufferLike, capacity: number): SpscRing {
     assert(memory.byteLength >= ringBytes(capacity), "memory for the whole ring");
     const control = new Int32Array(memory, 0, HEADER_BYTES / 4);
@@ -77,6 +79,7 @@ export class SpscRing {
   }
 
   /** A ring that exists, with what is in it. @param name what to call it in the error */
+  // hot-ok: at start only
   static open(memory: ArrayBufferLike, name: string): SpscRing {
     const problem = layoutProblem(memory);
     if (problem !== "") throw new UserError("failed", `${name} is not a ring of this version of gyr: ${problem}`);
@@ -127,7 +130,7 @@ export class SpscRing {
 
   /** Gives the `count` oldest records back to the producer. */
   release(count: number): void {
-    assert(count >= 0 && count <= this.depth, `release at most what waits, was ${count}`);
+    assert(count >= 0 && count <= this.depth, "release at most what waits");
     Atomics.store(this.#control, TAIL_AT, (Atomics.load(this.#control, TAIL_AT) + count) | 0);
   }
 
@@ -140,6 +143,7 @@ export class SpscRing {
   }
 }
 
+// hot-ok: at start only
 function layoutProblem(memory: ArrayBufferLike): string {
   if (memory.byteLength < HEADER_BYTES) return `it has ${memory.byteLength} bytes, a header takes ${HEADER_BYTES}`;
   const control = new Int32Array(memory, 0, HEADER_BYTES / 4);

@@ -56,6 +56,7 @@ export function putRecordText(ring: SpscRing, offset: number, text: string): voi
   }
 }
 
+// hot-ok: called by the worker
 export function recordText(ring: SpscRing, offset: number): string {
   const length = ring.u8[offset + RECORD_TEXT_BYTES_AT]!;
   const start = offset + RECORD_TEXT_AT;

@@ -42,7 +42,7 @@ export class Ledger {
 
   /** Starts a day flat with this much cash. */
   openDay(cashTicks: number): void {
-    assert(Number.isSafeInteger(cashTicks), `cash of whole ticks, was ${cashTicks}`);
+    assert(Number.isSafeInteger(cashTicks), "cash of whole ticks");
     this.cashTicks = cashTicks;
     this.openingCashTicks = cashTicks;
     this.realisedTotalTicks = 0;
@@ -66,10 +66,10 @@ export class Ledger {
    * @param feeTicks fees of this fill, whole ticks
    */
   applyFill(slot: number, side: number, qty: number, pxTicks: number, feeTicks: number): void {
-    assert(side === 1 || side === -1, `side is 1 or -1, was ${side}`);
-    assert(Number.isSafeInteger(qty) && qty > 0, `whole shares above 0, was ${qty}`);
-    assert(Number.isSafeInteger(pxTicks) && pxTicks > 0, `a price of whole ticks above 0, was ${pxTicks}`);
-    assert(Number.isSafeInteger(feeTicks), `fees of whole ticks, was ${feeTicks}`);
+    assert(side === 1 || side === -1, "side is 1 or -1");
+    assert(Number.isSafeInteger(qty) && qty > 0, "whole shares above 0");
+    assert(Number.isSafeInteger(pxTicks) && pxTicks > 0, "a price of whole ticks above 0");
+    assert(Number.isSafeInteger(feeTicks), "fees of whole ticks");
     assert(qty * pxTicks <= Number.MAX_SAFE_INTEGER, "a notional that is exact in a double");
 
     const heldBefore = this.positionQty[slot]!;

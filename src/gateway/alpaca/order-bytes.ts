@@ -169,7 +169,7 @@ export class OrderBytes {
     assert(symbols.length <= INSTRUMENT_CAPACITY, "instruments within capacity");
     for (let slot = this.#symbols.length; slot < symbols.length; slot++) {
       const symbol = symbols[slot]!;
-      assert(isOrderableSymbol(symbol), `a symbol of letters, digits and dots, was '${symbol}'`);
+      assert(isOrderableSymbol(symbol), "a symbol of letters, digits and dots: checked at the start");
       this.#symbols.push(ascii(symbol));
     }
   }
@@ -179,7 +179,7 @@ function typeBytes(type: number): Uint8Array {
   if (type === ORDER_TYPE_MARKET) return TYPE_MARKET;
   if (type === ORDER_TYPE_LIMIT) return TYPE_LIMIT;
   if (type === ORDER_TYPE_STOP) return TYPE_STOP;
-  assert(type === ORDER_TYPE_STOP_LIMIT, `an order type of the order table, was ${type}`);
+  assert(type === ORDER_TYPE_STOP_LIMIT, "an order type of the order table");
   return TYPE_STOP_LIMIT;
 }
 
@@ -197,7 +197,7 @@ function putText(into: Uint8Array, at: number, text: string): number {
 
 /** Decimal digits of a whole number of 0 or more. @returns the offset after them */
 export function putInteger(into: Uint8Array, at: number, value: number): number {
-  assert(Number.isInteger(value) && value >= 0, `a whole number to write, was ${value}`);
+  assert(Number.isInteger(value) && value >= 0, "a whole number of 0 or more to write");
   let digits = 1;
   for (let bound = 10; value >= bound; bound *= 10) digits += 1;
   let rest = value;
@@ -211,7 +211,7 @@ export function putInteger(into: Uint8Array, at: number, value: number): number 
 
 /** A price in ticks as a decimal without trailing zeros: 1501000 -> 150.1, as `formatTicks`. @returns the offset after it */
 export function putTicks(into: Uint8Array, at: number, ticks: number): number {
-  assert(Number.isInteger(ticks) && ticks > 0, `a price of whole ticks above 0, was ${ticks}`);
+  assert(Number.isInteger(ticks) && ticks > 0, "a price of whole ticks above 0");
   const whole = Math.floor(ticks / TICKS_PER_USD);
   let fraction = ticks - whole * TICKS_PER_USD;
   let end = putInteger(into, at, whole);

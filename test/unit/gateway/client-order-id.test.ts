@@ -84,7 +84,7 @@ test("rows are found by intent and by the broker's id as in a plain map", () => 
 test.each([
   "gyr-20191217-m1-SPY-0",
   "gyr-20191218-m2-SPY-0",
-  "gyr-20191218-m1-XXX-0",
+  "gyr-20191218-m1-NOPE-0",
   "gyr-20191218-m1-SPY-x",
   "theirs",
   "",
