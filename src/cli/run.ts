@@ -1,7 +1,7 @@
 // `gyr run`: one trading day from start to report, in sim, paper or live.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { mkdirSync } from "node:fs";
+import { resolve } from "node:path";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { monotonicNs, wallUs } from "../core/clock.ts";
@@ -13,7 +13,6 @@ import { loadModelByName } from "../inference/model-file.ts";
 import type { Journal } from "../ledger/journal.ts";
 import { type TradingDay as CalendarDay, formatNewYorkTime, newYorkTimeUs, tradingDay } from "../market/calendar.ts";
 import { makeProgress, type RunProgress } from "../observe/progress.ts";
-import { renderReport } from "../observe/report.ts";
 import type { RunReport } from "../observe/run-report.ts";
 import { formatSummary, summaryJson } from "../observe/summary.ts";
 import { buildUniverse } from "../universe/build.ts";
@@ -23,6 +22,7 @@ import { collectReport } from "./run/collect.ts";
 import { type Driver, LockstepDriver, WallDriver } from "./run/drivers.ts";
 import { Interrupt, InterruptedError } from "./run/interrupt.ts";
 import { type Market, openMarket } from "./run/market.ts";
+import { checkReportPath, writeReport } from "./run/report-file.ts";
 import { dayNumberOf, makeEngine, makeWasm, warmUp } from "./run/start-up.ts";
 import { Trader } from "./run/trader.ts";
 import { TradingDay } from "./run/trading-day.ts";
@@ -48,11 +48,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
     const report = await run.day();
     if (options.json === true) console.log(JSON.stringify(summaryJson(report)));
     else if (!isQuiet) console.log(formatSummary(report));
-    return report.outcome === "completed"
-      ? EXIT_DONE
-      : report.outcome === "interrupted"
-        ? EXIT_INTERRUPTED
-        : EXIT_FAILED;
+    if (report.outcome === "interrupted") return EXIT_INTERRUPTED;
+    // Traded to the close is not yet done: the account must be flat, and the record whole.
+    const isDone = report.outcome === "completed" && report.positionsAtClose === 0 && run.hasKeptRecord;
+    return isDone ? EXIT_DONE : EXIT_FAILED;
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     if (options.json === true) console.log(JSON.stringify({ mode: loaded.config.mode, outcome: "interrupted" }));
@@ -70,6 +69,8 @@ const VIX_AGE_MAX_US = 15 * 60_000_000;
 
 /** Universe from the previous close up to here; then sockets, warm-up and reconciliation; then the day. */
 class Run {
+  /** False where the journal or the report is not whole. */
+  hasKeptRecord = true;
   readonly #config: Config;
   readonly #configSha256: string;
   readonly #interrupt: Interrupt;
@@ -91,6 +92,7 @@ class Run {
 
   async day(): Promise<RunReport> {
     const config = this.#config;
+    checkReportPath(config.paths.report);
     const modelLoading = loadModelByName(config.inference.model);
     modelLoading.catch(() => {});
     this.#progress.step(
@@ -218,7 +220,8 @@ class Run {
       reportPath: resolve(config.paths.report),
       journalPath: resolve(trader.journal.path),
     });
-    this.#writeReport(report);
+    const failure = writeReport(report);
+    if (failure !== "") this.#warnOfRecord(failure);
     return report;
   }
 
@@ -281,9 +284,9 @@ class Run {
   async #closeJournal(journal: Journal): Promise<void> {
     const end = await journal.close();
     if (!end.isComplete)
-      this.#warn(`the journal is not complete: ${end.message} (${end.leftCount} records wait in its ring)`);
+      this.#warnOfRecord(`the journal is not complete: ${end.message} (${end.leftCount} records wait in its ring)`);
     if (journal.droppedCount > 0)
-      this.#warn(`${journal.droppedCount} predictions or remarks found no room in the journal`);
+      this.#warnOfRecord(`${journal.droppedCount} predictions or remarks found no room in the journal`);
   }
 
   #schedule(session: CalendarDay): Schedule {
@@ -331,7 +334,7 @@ class Run {
     } catch (cause) {
       throw new UserError(
         "failed",
-        `cannot make the run's folder ${folder}`,
+        `cannot make the run's folder ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
         "set [paths] run_dir to a folder gyr may write",
         { cause },
       );
@@ -353,14 +356,10 @@ class Run {
     }
   }
 
-  #writeReport(report: RunReport): void {
-    try {
-      mkdirSync(dirname(report.reportPath), { recursive: true });
-      writeFileSync(report.reportPath, renderReport(report));
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      this.#warn(`the report could not be written to ${report.reportPath}: ${reason}`);
-    }
+  /** The day was traded, but the user must know that its record is not whole. */
+  #warnOfRecord(text: string): void {
+    this.hasKeptRecord = false;
+    this.#warn(text);
   }
 
   #showMinute(trader: Trader, schedule: Schedule, nowUs: number): void {
