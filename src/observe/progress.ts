@@ -1,7 +1,8 @@
 // What a person watches while a day runs: steps of the start, then one bar with the market's clock. Nothing of it reaches
 // standard output, which belongs to the summary; where standard error is no terminal, a line an hour instead of a bar.
 
-import { Presets, SingleBar } from "cli-progress";
+import { MultiBar, Presets, type SingleBar } from "cli-progress";
+import { signedUsd } from "./summary.ts";
 
 export interface MinuteUpdate {
   readonly nowUs: number;
@@ -25,7 +26,7 @@ export interface RunProgress {
 
 export function makeProgress(options: { readonly isQuiet: boolean }): RunProgress {
   if (options.isQuiet) return new QuietProgress();
-  return process.stderr.isTTY ? new BarProgress() : new LineProgress();
+  return process.stderr.isTTY ? new BarProgress(process.stderr) : new LineProgress();
 }
 
 /** Warnings are in the summary and the report already. */
@@ -36,10 +37,6 @@ class QuietProgress implements RunProgress {
   stop(): void {}
 }
 
-function formatPnl(pnlUsd: number): string {
-  return `${pnlUsd < 0 ? "-" : "+"}$${Math.abs(pnlUsd).toFixed(2)}`;
-}
-
 class LineProgress implements RunProgress {
   step(text: string): void {
     console.error(`- ${text}`);
@@ -47,7 +44,7 @@ class LineProgress implements RunProgress {
   update(minute: MinuteUpdate): void {
     if (!minute.clock.endsWith(":00")) return;
     const { clock, positions, orders, pnlUsd } = minute;
-    console.error(`- ${clock} New York   ${positions} positions   ${orders} orders   ${formatPnl(pnlUsd)}`);
+    console.error(`- ${clock} New York   ${positions} positions   ${orders} orders   ${signedUsd(pnlUsd)}`);
   }
   warn(text: string): void {
     console.error(`! ${text}`);
@@ -57,45 +54,72 @@ class LineProgress implements RunProgress {
 
 const US_PER_MINUTE = 60_000_000;
 
+/** Columns of everything in the bar's line but the bar, at its longest: 20 positions, 9,999 orders, -$99,999.99. */
+const BAR_TEXT_WIDTH = 64;
+const BAR_WIDTH_MIN = 5;
+const BAR_WIDTH_MAX = 40;
+
+/** Columns of the bar in a terminal `columns` wide, so that its line is never cut where there is room for it. */
+export function barWidth(columns: number): number {
+  return Math.min(Math.max(columns - BAR_TEXT_WIDTH - 1, BAR_WIDTH_MIN), BAR_WIDTH_MAX);
+}
+
+/** Shows the cursor and lets lines wrap again. */
+const TERMINAL_RESTORED = "\x1b[?25h\x1b[?7h";
+
 class BarProgress implements RunProgress {
+  readonly #stream: NodeJS.WriteStream;
+  #bars: MultiBar | null = null;
   #bar: SingleBar | null = null;
+  /** The second signal ends the process at once: its terminal must not be left without a cursor. */
+  readonly #restore = () => void this.#stream.write(TERMINAL_RESTORED);
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
 
   step(text: string): void {
     this.stop();
-    console.error(`  ${text}`);
+    this.#stream.write(`  ${text}\n`);
   }
 
   update(minute: MinuteUpdate): void {
     const payload = {
       clock: minute.clock,
-      positions: minute.positions,
-      orders: minute.orders,
-      pnl: formatPnl(minute.pnlUsd),
+      state: `${minute.positions} held   ${minute.orders} orders   ${signedUsd(minute.pnlUsd)}`,
     };
-    const done = Math.round((minute.nowUs - minute.openUs) / US_PER_MINUTE);
+    const minutes = (us: number) => Math.max(0, Math.round((us - minute.openUs) / US_PER_MINUTE));
     if (this.#bar === null) {
-      this.#bar = new SingleBar(
+      this.#bars = new MultiBar(
         {
-          format:
-            "  {clock} New York  {bar} {percentage}%  {positions} positions  {orders} orders  {pnl}  ETA {eta_formatted}",
-          stream: process.stderr,
+          format: "  {clock} New York  {bar} {percentage}%   {state}",
+          stream: this.#stream,
           hideCursor: true,
-          barsize: 32,
+          barsize: barWidth(this.#stream.columns || 80),
+          // Signals are gyr's own business.
+          gracefulExit: false,
         },
         Presets.shades_classic,
       );
-      this.#bar.start(Math.round((minute.closeUs - minute.openUs) / US_PER_MINUTE), done, payload);
+      process.once("exit", this.#restore);
+      this.#bar = this.#bars.create(minutes(minute.closeUs), minutes(minute.nowUs), payload);
     }
-    this.#bar.update(done, payload);
+    this.#bar.update(minutes(minute.nowUs), payload);
   }
 
   warn(text: string): void {
-    this.stop();
-    console.error(`! ${text}`);
+    const line = `! ${text}\n`;
+    // Above the bar, which goes on.
+    if (this.#bars !== null) this.#bars.log(line);
+    else this.#stream.write(line);
   }
 
   stop(): void {
-    this.#bar?.stop();
+    if (this.#bars === null) return;
+    this.#bars.update();
+    this.#bars.stop();
+    this.#bars = null;
     this.#bar = null;
+    process.off("exit", this.#restore);
   }
 }
