@@ -62,6 +62,8 @@ export class Venue {
   #hasEnded = false;
   #anchorWallUs = 0;
   #anchorMarketUs = 0;
+  /** Market seconds in a wall second, 0 in lockstep. */
+  #scaledSpeed = 0;
   #ticker: ReturnType<typeof setInterval> | null = null;
   /** Resolves when the day is over or the venue is stopped. */
   readonly ended: Promise<void>;
@@ -110,6 +112,9 @@ export class Venue {
       answerLatencyMs: options.answerLatencyMs,
       seed: options.seed,
       day: session,
+      vix: () => this.#previousVix(),
+      beforeRequest: () => this.#catchUp(),
+      onInternalError: (error) => console.error(`the venue's broker failed: ${String(error)}`),
       controlSocket: {
         open: (socket: ControlSocket) => this.#onControlOpen(socket),
         message: (socket: ControlSocket, text: string) => this.#onControlMessage(socket, text),
@@ -144,11 +149,22 @@ export class Venue {
   #startScaled(speed: number): void {
     this.#anchorWallUs = wallUs();
     this.#anchorMarketUs = this.timeline.nowUs;
-    this.#ticker = setInterval(() => {
-      const nowUs = this.#anchorMarketUs + (wallUs() - this.#anchorWallUs) * speed;
-      this.timeline.advanceTo(Math.min(Math.max(nowUs, this.timeline.nowUs), this.endUs));
-      if (this.timeline.nowUs >= this.endUs) this.#end();
-    }, SCALED_TICK_MS);
+    this.#scaledSpeed = speed;
+    this.#ticker = setInterval(() => this.#catchUp(), SCALED_TICK_MS);
+  }
+
+  /** Brings scaled market time up to the wall's; does nothing in lockstep. */
+  #catchUp(): void {
+    if (this.#scaledSpeed === 0 || this.#hasEnded) return;
+    const nowUs = this.#anchorMarketUs + (wallUs() - this.#anchorWallUs) * this.#scaledSpeed;
+    this.timeline.advanceTo(Math.min(Math.max(nowUs, this.timeline.nowUs), this.endUs));
+    if (this.timeline.nowUs >= this.endUs) this.#end();
+  }
+
+  /** The last daily VIX close before the venue's day; the day's own is not known yet. */
+  #previousVix(): number | null {
+    const { vixDaily, day } = this.#options;
+    return vixDaily.findLast(({ date }) => date < day.date)?.close ?? null;
   }
 
   #onControlOpen(socket: ControlSocket): void {

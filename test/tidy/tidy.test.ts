@@ -378,8 +378,6 @@ describe("left-overs", () => {
   const LONG_FILES: Readonly<Record<string, string>> = {
     "src/gateway/alpaca/alpaca-gateway.ts":
       "one state machine: requests, the order stream and recovery share every order's state",
-    "src/sim/broker/exchange.ts": "one matching engine: every kind of order and its links act on the same book",
-    "src/sim/market/polygon-rest.ts": "one route after the other, each a few lines of the vendor's wire format",
   };
 
   test(`source files stay under ${LINES_MAX} lines, or say why not`, () => {
