@@ -1,6 +1,6 @@
 // The broker: takes orders, moves them through their states, keeps the account. When and at what price they fill is the
 // matcher's business. What goes in: order terms at market time. What comes out: order events, in the order they happen.
-// docs/simulation-broker.md says the same in words.
+// docs/simulation.md says the same in words.
 //
 // The tape is never changed by our orders. Everything is integers and one timeline, so a run is a function of its inputs.
 

@@ -1,5 +1,5 @@
 // Trades inside one recorded minute bar: a seeded path that starts at the open, touches the high and the low, ends at the
-// close and, before it has ended, says nothing about where it will end (docs/simulation-market.md has the argument).
+// close and, before it has ended, says nothing about where it will end (docs/simulation.md has the argument).
 //
 // The price rests at the open, then at most at one further level, then at the close. Extremes at which it does not rest are
 // printed a few milliseconds before the close level is reached. A resting level is an extreme outside open..close, from which

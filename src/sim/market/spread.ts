@@ -1,5 +1,5 @@
 // Quotes around simulated trades. The recording has none, so width and sizes come from a model of what is known before the
-// minute: how far the symbol's past bars ranged and how much money they turned over. docs/simulation-market.md states it.
+// minute: how far the symbol's past bars ranged and how much money they turned over. docs/simulation.md states it.
 
 import { pxIncrementTicks, roundPxTicks } from "../../core/fixed-point.ts";
 import type { Prng } from "../../core/prng.ts";
