@@ -159,12 +159,13 @@ export class OrderBytes {
   }
 
   #symbolBytes(slot: number): Uint8Array {
-    if (slot >= this.#symbols.length) this.#encodeSymbols();
+    if (slot >= this.#symbols.length) this.encodeSymbols();
     return this.#symbols[slot]!;
   }
 
   /** Encodes the symbols that the table of instruments has gained; it is complete before the first order. */
-  #encodeSymbols(): void {
+  // hot-ok: at start
+  encodeSymbols(): void {
     const { symbols } = this.#instruments;
     assert(symbols.length <= INSTRUMENT_CAPACITY, "instruments within capacity");
     for (let slot = this.#symbols.length; slot < symbols.length; slot++) {
