@@ -29,11 +29,13 @@ export function makeProgress(options: { readonly isQuiet: boolean }): RunProgres
   return process.stderr.isTTY ? new BarProgress(process.stderr) : new LineProgress();
 }
 
-/** Warnings are in the summary and the report already. */
+/** Silent about what goes well: with no summary to read, a warning must not be lost. */
 class QuietProgress implements RunProgress {
   step(): void {}
   update(): void {}
-  warn(): void {}
+  warn(text: string): void {
+    console.error(`! ${text}`);
+  }
   stop(): void {}
 }
 
@@ -98,6 +100,7 @@ class BarProgress implements RunProgress {
           barsize: barWidth(this.#stream.columns || 80),
           // Signals are gyr's own business.
           gracefulExit: false,
+          autopadding: true,
         },
         Presets.shades_classic,
       );
