@@ -22,7 +22,10 @@ export class Peer<Request, Reply extends { readonly kind: string }> {
   }
 
   /** Sends a request; resolves with its reply, which must be of the kind named. */
-  async ask<Kind extends Reply["kind"]>(request: Request, kind: Kind): Promise<Extract<Reply, { readonly kind: Kind }>> {
+  async ask<Kind extends Reply["kind"]>(
+    request: Request,
+    kind: Kind,
+  ): Promise<Extract<Reply, { readonly kind: Kind }>> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const reply = await new Promise<Reply>((resolve, reject) => {
       this.#settle = resolve;

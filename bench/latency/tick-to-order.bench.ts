@@ -42,7 +42,10 @@ async function runOnce(seed: number, warmupEvents: number, events: number): Prom
     await trader.ask({ kind: "arm", cannedBytes }, "armed");
     await venue.ask({ kind: "measure", count: warmupEvents, cannedBytes }, "measured");
     await trader.ask({ kind: "arm", cannedBytes }, "armed");
-    const { workNs, floorNs, noOrderCount } = await venue.ask({ kind: "measure", count: events, cannedBytes }, "measured");
+    const { workNs, floorNs, noOrderCount } = await venue.ask(
+      { kind: "measure", count: events, cannedBytes },
+      "measured",
+    );
     const { stageP50Us, orderCount, refusals } = await trader.ask({ kind: "stop" }, "stopped");
     const expected = 1 + warmupEvents + events;
     if (orderCount !== expected) {

@@ -17,15 +17,7 @@ import { DENIALS } from "../../src/risk/denials.ts";
 import { TRADING_ACTIVE } from "../../src/risk/entry-checks.ts";
 import { FILTERS } from "../../src/strategy/filters.ts";
 import { CANNED_LETTER, type TraderReply, type TraderRequest } from "./tick-messages.ts";
-import {
-  barPx,
-  FIRST_BAR_US,
-  FLOOR_CODE,
-  HISTORY_BARS,
-  KIND_OFFSET,
-  MINUTE_US,
-  SYMBOLS,
-} from "./tick-path.ts";
+import { barPx, FIRST_BAR_US, FLOOR_CODE, HISTORY_BARS, KIND_OFFSET, MINUTE_US, SYMBOLS } from "./tick-path.ts";
 import { CAPITAL_USD, DAY_NUMBER, VIX, WIN_RATE } from "./tick-settings.ts";
 
 const TICKS_PER_USD = 10_000;
@@ -131,11 +123,7 @@ class TickTrader {
     const tick = new TickTrader(trader, tap, folder);
     tick.#warmUp(seed);
     tap.install();
-    await Promise.all([
-      trader.feed.start(trader.instruments.symbols),
-      trader.gateway.start(),
-      trader.journal.start(),
-    ]);
+    await Promise.all([trader.feed.start(trader.instruments.symbols), trader.gateway.start(), trader.journal.start()]);
     trader.journal.instruments(trader.instruments.symbols);
     trader.arena.freeze();
     tick.#driver.start();

@@ -154,9 +154,8 @@ export class Pipeline {
   readonly #s: StrategyParams;
   readonly #offset = new Int32Array(1);
   readonly #outputs: Float32Array;
-  /** Monotonic ns when the frame of the event in work was received; when the stage before ended. */
+  /** Monotonic ns when the frame of the event in work was received. */
   #tsTickNs = 0;
-  #tsStageNs = 0;
 
   constructor(parts: PipelineParts, strategy: StrategyParams) {
     this.#p = parts;
@@ -198,10 +197,7 @@ export class Pipeline {
     const count = bars.closeDue(nowUs);
     if (count === 0) return;
     this.#tsTickNs = monotonicNs();
-    for (let i = 0; i < count; i++) {
-      this.#tsStageNs = monotonicNs();
-      this.#onBarClosed(bars.closedSlots[i]!, nowUs);
-    }
+    for (let i = 0; i < count; i++) this.#onBarClosed(bars.closedSlots[i]!, nowUs, monotonicNs());
   }
 
   /** Market event in, possibly order out. */
@@ -220,11 +216,12 @@ export class Pipeline {
       const startNs = monotonicNs();
       const code = bars.applyTrade(slot, events.px[index]!, events.qty[index]!, tsVenueUs);
       if (code !== BAR_CLOSED) return;
-      this.#tsTickNs = events.tsRecvNs[index]!;
-      this.#tsStageNs = monotonicNs();
-      latencies.received.record(startNs - this.#tsTickNs);
-      latencies.bars.record(this.#tsStageNs - startNs);
-      this.#onBarClosed(slot, nowUs);
+      const tickNs = events.tsRecvNs[index]!;
+      this.#tsTickNs = tickNs;
+      const barNs = monotonicNs();
+      this.#onBarClosed(slot, nowUs, barNs);
+      latencies.received.record(startNs - tickNs);
+      latencies.bars.record(barNs - startNs);
       return;
     }
     if (kind === MARKET_EVENT_MINUTE_BAR) {
@@ -241,14 +238,18 @@ export class Pipeline {
       if (code !== BAR_CLOSED) return;
       prices.applyTrade(slot, events.px[index]!, tsVenueUs);
       this.#tsTickNs = events.tsRecvNs[index]!;
-      this.#tsStageNs = monotonicNs();
-      this.#onBarClosed(slot, nowUs);
+      this.#onBarClosed(slot, nowUs, monotonicNs());
     }
   }
 
-  /** The bar in `bars.closed*` is final: a feature row, then a prediction. */
-  #onBarClosed(slot: number, nowUs: number): void {
-    const { bars, features, inference, fallback, latencies } = this.#p;
+  /**
+   * The bar in `bars.closed*` is final: a feature row, then a prediction. What only the report and the journal want to know
+   * is written after the order has gone out; so are the latencies.
+   *
+   * @param startNs monotonic ns when the bar was closed
+   */
+  #onBarClosed(slot: number, nowUs: number, startNs: number): void {
+    const { bars, features, latencies } = this.#p;
     features.closeBar(
       slot,
       bars.closedOpenPx[slot]!,
@@ -260,13 +261,16 @@ export class Pipeline {
       bars.closedStartUs[slot]!,
       this.dayNumber,
     );
-    this.#p.record.bar(slot, bars.closedStartUs[slot]!, bars.closedClosePx[slot]!);
     this.barCount += 1;
     const featuresNs = monotonicNs();
-    latencies.features.record(featuresNs - this.#tsStageNs);
-    this.#tsStageNs = featuresNs;
-    if (!features.isReady(slot)) return;
+    if (features.isReady(slot)) this.#predict(slot, nowUs, featuresNs);
+    this.#p.record.bar(slot, bars.closedStartUs[slot]!, bars.closedClosePx[slot]!);
+    latencies.features.record(featuresNs - startNs);
+  }
 
+  /** Window in, prediction out and acted on. */
+  #predict(slot: number, nowUs: number, startNs: number): void {
+    const { features, inference, fallback, latencies, journal } = this.#p;
     this.#offset[0] = features.windowOffset(slot);
     let code = inference.predict(features.windows, this.#offset, 1, this.#outputs);
     if (code !== ENGINE_OK) {
@@ -275,16 +279,10 @@ export class Pipeline {
     }
     assert(code === ENGINE_OK, "the fallback engine always answers");
     const inferenceNs = monotonicNs();
-    latencies.inference.record(inferenceNs - this.#tsStageNs);
-    this.#tsStageNs = inferenceNs;
     this.predictionCount += 1;
-    this.#onPrediction(slot, nowUs);
-  }
-
-  /** Prediction in, possibly order out. */
-  #onPrediction(slot: number, nowUs: number): void {
+    this.#onPrediction(slot, nowUs, inferenceNs);
     const out = this.#outputs;
-    this.#p.journal.prediction(
+    journal.prediction(
       nowUs,
       slot,
       out[OUTPUT_SELL_PROB]!,
@@ -293,6 +291,11 @@ export class Pipeline {
       out[OUTPUT_VOLATILITY]!,
       out[OUTPUT_MOMENTUM]!,
     );
+    latencies.inference.record(inferenceNs - startNs);
+  }
+
+  /** Prediction in, possibly order out. */
+  #onPrediction(slot: number, nowUs: number, startNs: number): void {
     this.#decide(slot);
     const { signal, journal } = this.#p;
     if (signal.direction === 0) return;
@@ -304,7 +307,7 @@ export class Pipeline {
       journal.filtered(nowUs, slot, filter);
       return;
     }
-    const denial = this.#enter(slot, nowUs);
+    const denial = this.#enter(slot, nowUs, startNs);
     this.denialCounts[denial]! += 1;
     if (denial !== DENIED_OK) journal.denial(nowUs, slot, denial);
   }
@@ -359,9 +362,9 @@ export class Pipeline {
     );
   }
 
-  /** Sizes, checks, records and sends an entry. @returns DENIED_OK or the index of a denial. */
-  #enter(slot: number, nowUs: number): number {
-    const { checks, features, ledger, prices, exposure, sizer, signal, bracket, latencies } = this.#p;
+  /** Checks, sizes, records and sends an entry. @returns DENIED_OK or the index of a denial. */
+  #enter(slot: number, nowUs: number, startNs: number): number {
+    const { checks, features, ledger, prices, exposure, sizer, signal, latencies } = this.#p;
     const side = signal.direction > 0 ? SIDE_BUY : SIDE_SELL;
     const early = checks.beforeSizing(
       slot,
@@ -378,17 +381,31 @@ export class Pipeline {
     const freeTicks = buyingPowerTicks - exposure.reservedTotalTicks;
     const qty = sizer.qty(slot, signal.strength, signal.confidence, this.vix, pxTicks, freeTicks);
     const decisionNs = monotonicNs();
-    latencies.decision.record(decisionNs - this.#tsStageNs);
+    const denial = this.#checkAndSend(slot, side, qty, pxTicks, buyingPowerTicks, nowUs, decisionNs);
+    latencies.decision.record(decisionNs - startNs);
+    return denial;
+  }
 
-    const late = checks.afterSizing(qty, pxTicks, ledger.positionCount, ledger.costTotalTicks, buyingPowerTicks);
-    if (late !== DENIED_OK) return late;
+  /** The checks of the sized order, its bracket, and out. @returns DENIED_OK or the index of a denial */
+  #checkAndSend(
+    slot: number,
+    side: number,
+    qty: number,
+    pxTicks: number,
+    buyingPowerTicks: number,
+    nowUs: number,
+    startNs: number,
+  ): number {
+    const { checks, features, ledger, bracket } = this.#p;
+    const denial = checks.afterSizing(qty, pxTicks, ledger.positionCount, ledger.costTotalTicks, buyingPowerTicks);
+    if (denial !== DENIED_OK) return denial;
     const s = this.#s;
     if (!bracket.place(side, pxTicks, features.atrPx(slot), s.stopAtr, s.stopMinBps, s.rewardRisk))
       return PRICE_UNKNOWN;
-    return this.#send(slot, side, qty, pxTicks, nowUs, decisionNs);
+    return this.#send(slot, side, qty, pxTicks, nowUs, startNs);
   }
 
-  #send(slot: number, side: number, qty: number, pxTicks: number, nowUs: number, decisionNs: number): number {
+  #send(slot: number, side: number, qty: number, pxTicks: number, nowUs: number, startNs: number): number {
     const { orders, bracket, journal, gateway, exposure, latencies } = this.#p;
     if (!journal.isHealthy) return JOURNAL_UNAVAILABLE;
     const row = orders.open(slot, side, ORDER_ROLE_ENTRY, qty);
@@ -400,9 +417,9 @@ export class Pipeline {
     orders.tsTickNs[row] = this.#tsTickNs;
     if (!journal.intent(nowUs, row)) return JOURNAL_UNAVAILABLE;
     const riskNs = monotonicNs();
-    latencies.risk.record(riskNs - decisionNs);
     if (gateway.submit(row) !== GATEWAY_OK) return GATEWAY_BACK_PRESSURED_DENIAL;
     const sentNs = monotonicNs();
+    latencies.risk.record(riskNs - startNs);
     latencies.sent.record(sentNs - riskNs);
     latencies.tickToOrder.record(sentNs - this.#tsTickNs);
     exposure.open(slot, row, qty, pxTicks);
