@@ -71,8 +71,8 @@ describe("paper mode", () => {
       feesUsd,
     });
     const ofPaper = lastJson(paper);
-    expect(ofPaper["mode"]).toBe("paper");
-    expect(ofPaper["positionsAtClose"]).toBe(0);
+    expect(ofPaper.mode).toBe("paper");
+    expect(ofPaper.positionsAtClose).toBe(0);
     expect(pick(ofPaper)).toEqual(pick(lastJson(sim)));
   });
 
@@ -128,8 +128,8 @@ describe("paper mode", () => {
     venue!.kill("SIGKILL");
     const result = await gyr.end();
     expect(result.code).toBe(1);
-    expect(lastJson(result)["outcome"]).toBe("failed");
-    expect(lastJson(result)["warnings"]).toContainEqual(expect.stringContaining("venue closed its control channel"));
+    expect(lastJson(result).outcome).toBe("failed");
+    expect(lastJson(result).warnings).toContainEqual(expect.stringContaining("venue closed its control channel"));
   });
 });
 

@@ -67,6 +67,6 @@ test("with --json the last line says that the run was interrupted, before and af
     gyr.kill("SIGINT");
     const result = await gyr.end();
     expect(result.code).toBe(130);
-    expect(lastJson(result)["outcome"]).toBe("interrupted");
+    expect(lastJson(result).outcome).toBe("interrupted");
   }
 });
