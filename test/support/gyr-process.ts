@@ -47,14 +47,14 @@ export class GyrProcess {
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    this.#drained = Promise.all([
+    this.#drained = [
       this.#read(this.child.stdout, (text) => {
         this.stdout += text;
       }),
       this.#read(this.child.stderr, (text) => {
         this.stderr += text;
       }),
-    ]);
+    ];
   }
 
   /** Resolves when `text` has appeared on either stream; rejects when the process ends without it. */
@@ -68,7 +68,7 @@ export class GyrProcess {
   }
 
   async end(): Promise<GyrResult> {
-    await this.#drained;
+    for (const drained of this.#drained) await drained;
     const code = await this.child.exited;
     return { code, stdout: this.stdout, stderr: this.stderr };
   }
@@ -77,7 +77,7 @@ export class GyrProcess {
     return this.stdout.includes(text) || this.stderr.includes(text);
   }
 
-  async #read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<unknown> {
+  async #read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       take(decoder.decode(chunk, { stream: true }));
@@ -90,7 +90,6 @@ export class GyrProcess {
     for (const { text, reject } of this.#waiting.splice(0)) {
       reject(new Error(`the process ended without printing '${text}':\n${this.stdout}\n${this.stderr}`));
     }
-    return undefined;
   }
 }
 
