@@ -36,7 +36,7 @@ export class GyrProcess {
   stdout = "";
   stderr = "";
   readonly #waiting: { text: string; resolve: () => void; reject: (reason: Error) => void }[] = [];
-  readonly #drained: Promise<undefined[]>;
+  readonly #drained: readonly Promise<void>[];
 
   constructor(
     args: readonly string[],
