@@ -4,10 +4,13 @@ import { join } from "node:path";
 
 const BEGIN = "MARK BEGIN";
 const END = "MARK END";
-/** What JavaScriptCore writes at the start of each collection when BUN_JSC_logGC=1. */
-const COLLECTION = /\[GC<[^>]*>: START/g;
+/** What JavaScriptCore writes at the start of each collection when BUN_JSC_logGC=1, with the heap it is in. */
+const COLLECTION = /\[GC<([^>]*)>: START/g;
 
-/** Runs `script` of this folder and counts its collections between the marks. Throws when it fails or writes no marks. */
+/**
+ * Runs `script` of this folder and counts the collections of its main thread between the marks; a Worker has a heap of its
+ * own. Throws when it fails or writes no marks.
+ */
 export async function collectionsBetweenMarks(script: string, ...args: string[]): Promise<number> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, script), ...args], {
     env: { ...process.env, BUN_JSC_logGC: "1" },
@@ -20,5 +23,8 @@ export async function collectionsBetweenMarks(script: string, ...args: string[])
   if (code !== 0 || begin < 0 || end < begin) {
     throw new Error(`${script} ${args.join(" ")} ended with code ${code} without its marks:\n${log.slice(-2000)}`);
   }
-  return log.slice(begin, end).match(COLLECTION)?.length ?? 0;
+  // The first collection of a process is its main thread's: scripts collect before they begin.
+  const mainHeap = log.slice(0, begin).matchAll(COLLECTION).next().value?.[1];
+  if (mainHeap === undefined) throw new Error(`${script} made no collection before its first mark`);
+  return [...log.slice(begin, end).matchAll(COLLECTION)].filter((match) => match[1] === mainHeap).length;
 }
