@@ -135,6 +135,7 @@ class Run {
     });
     this.#trader = trader;
     trader.record.dayStartUs = session.preOpenUs;
+    trader.gate.dayStartUs = session.preOpenUs;
     trader.pipeline.vix = vix;
     trader.pipeline.dayNumber = dayNumberOf(session.openUs);
 

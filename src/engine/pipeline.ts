@@ -76,6 +76,7 @@ import {
 import { momentumSignal } from "../strategy/momentum-rule.ts";
 import type { Signal } from "../strategy/signal.ts";
 import type { DayRecord } from "./day-record.ts";
+import type { EventGate } from "./event-gate.ts";
 import type { Flattener } from "./flattener.ts";
 import type { Latencies } from "./latencies.ts";
 import type { EngineJournal } from "./ports.ts";
@@ -102,6 +103,7 @@ export interface PipelineParts {
   readonly instruments: Instruments;
   readonly prices: Prices;
   readonly events: MarketEventRing;
+  readonly gate: EventGate;
   readonly executions: ExecutionRing;
   readonly orders: OrderTable;
   readonly bars: BarBuilder;
@@ -202,14 +204,16 @@ export class Pipeline {
 
   /** Market event in, possibly order out. */
   #onMarketEvent(index: number, nowUs: number): void {
-    const { events, prices, bars, latencies } = this.#p;
+    const { events, gate, prices, bars, latencies } = this.#p;
     const slot = events.slot[index]!;
     const tsVenueUs = events.tsVenueUs[index]!;
     const kind = events.kind[index]!;
+    if (!gate.isTimely(tsVenueUs, nowUs)) return;
     if (kind === MARKET_EVENT_QUOTE) {
       prices.applyQuote(slot, events.bidPx[index]!, events.askPx[index]!, tsVenueUs);
       return;
     }
+    if (!gate.isPlausible(slot, events.px[index]!)) return;
     if (kind === MARKET_EVENT_TRADE) {
       prices.applyTrade(slot, events.px[index]!, tsVenueUs);
       if (!this.#p.isBarsFromTrades) return;

@@ -14,20 +14,29 @@ export class Prices {
   readonly askPxTicks: Float64Array;
   /** (instrument) venue time of the latest event, epoch us; 0 before the first. */
   readonly tsEventUs: Float64Array;
+  /** (instrument) venue time of the last trade and of the quote, epoch us: what comes out of order is older, and changes nothing. */
+  readonly #tsTradeUs: Float64Array;
+  readonly #tsQuoteUs: Float64Array;
 
   constructor(arena: Arena) {
     this.lastPxTicks = arena.f64("prices.lastPxTicks", INSTRUMENT_CAPACITY);
     this.bidPxTicks = arena.f64("prices.bidPxTicks", INSTRUMENT_CAPACITY);
     this.askPxTicks = arena.f64("prices.askPxTicks", INSTRUMENT_CAPACITY);
     this.tsEventUs = arena.f64("prices.tsEventUs", INSTRUMENT_CAPACITY);
+    this.#tsTradeUs = arena.f64("prices.tsTradeUs", INSTRUMENT_CAPACITY);
+    this.#tsQuoteUs = arena.f64("prices.tsQuoteUs", INSTRUMENT_CAPACITY);
   }
 
   applyTrade(slot: number, px: number, tsUs: number): void {
+    if (tsUs < this.#tsTradeUs[slot]!) return;
+    this.#tsTradeUs[slot] = tsUs;
     this.lastPxTicks[slot] = ticksFromUsd(px);
     if (tsUs > this.tsEventUs[slot]!) this.tsEventUs[slot] = tsUs;
   }
 
   applyQuote(slot: number, bidPx: number, askPx: number, tsUs: number): void {
+    if (tsUs < this.#tsQuoteUs[slot]!) return;
+    this.#tsQuoteUs[slot] = tsUs;
     this.bidPxTicks[slot] = ticksFromUsd(bidPx);
     this.askPxTicks[slot] = ticksFromUsd(askPx);
     if (tsUs > this.tsEventUs[slot]!) this.tsEventUs[slot] = tsUs;

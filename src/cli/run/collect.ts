@@ -263,7 +263,7 @@ function stageOf(stage: keyof Latencies, histogram: Histogram): LatencyStage {
 }
 
 function counters(trader: Trader): Record<string, number> {
-  const { feed, gateway, bars, pipeline, record } = trader;
+  const { feed, gate, gateway, bars, pipeline, record } = trader;
   const prefixed = (prefix: string, values: object) =>
     Object.fromEntries(
       Object.entries(values)
@@ -272,6 +272,7 @@ function counters(trader: Trader): Record<string, number> {
     );
   return {
     ...prefixed("feed", feed.counters),
+    ...prefixed("events", gate.counters),
     ...prefixed("bars", bars.counters),
     ...prefixed("gateway", gateway.counters),
     "inference.failures": pipeline.inferenceFailures,

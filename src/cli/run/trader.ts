@@ -8,6 +8,7 @@ import type { Clock } from "../../core/clock.ts";
 import { Prng } from "../../core/prng.ts";
 import { Timers } from "../../core/timers.ts";
 import { DayRecord } from "../../engine/day-record.ts";
+import { EventGate } from "../../engine/event-gate.ts";
 import { Flattener } from "../../engine/flattener.ts";
 import { Latencies } from "../../engine/latencies.ts";
 import { Pipeline, type StrategyParams } from "../../engine/pipeline.ts";
@@ -75,6 +76,7 @@ export class Trader {
   readonly instruments: Instruments;
   readonly prices: Prices;
   readonly events: MarketEventRing;
+  readonly gate: EventGate;
   readonly executions: ExecutionRing;
   readonly orders: OrderTable;
   readonly bars: BarBuilder;
@@ -98,6 +100,7 @@ export class Trader {
     fillInstruments(this.instruments, options.members);
     this.prices = new Prices(arena);
     this.events = new MarketEventRing(arena);
+    this.gate = new EventGate(this.instruments, this.prices);
     this.executions = new ExecutionRing(arena);
     this.orders = new OrderTable(arena);
     this.journal = new Journal({
@@ -172,6 +175,7 @@ export class Trader {
         instruments: this.instruments,
         prices: this.prices,
         events: this.events,
+        gate: this.gate,
         executions: this.executions,
         orders: this.orders,
         bars: this.bars,
