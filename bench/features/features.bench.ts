@@ -7,6 +7,7 @@ import { Prng } from "../../src/core/prng.ts";
 import { BAR_OK, FeatureEngine } from "../../src/features/feature-engine.ts";
 import { type FeatureBar, featureRows } from "../../src/features/reference.ts";
 import { FEATURE_COUNT } from "../../src/inference/engine.ts";
+import { cpuNs, type SuiteSize } from "../size.ts";
 
 /** As many as are traded: their state, 140 KB, leaves the first-level cache as it does in trading. */
 const STOCKS = 100;
@@ -16,7 +17,7 @@ const BARS_PER_DAY = 390;
 const MINUTE_US = 60_000_000;
 const TOLERANCE = 1e-9;
 
-export async function run(): Promise<Record<string, number>> {
+export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
   const { openPx, highPx, lowPx, closePx, volume } = randomBars();
   const engine = new FeatureEngine(new Arena());
   let minute = 0;
@@ -66,7 +67,7 @@ export async function run(): Promise<Record<string, number>> {
     }
   }
 
-  const stats = await measure(() => do_not_optimize(closeMinute()), { min_cpu_time: 1e9 });
+  const stats = await measure(() => do_not_optimize(closeMinute()), { min_cpu_time: cpuNs(size, 1e9) });
   return { featuresBarP50Ns: stats.p50 / STOCKS, featuresBarP99Ns: stats.p99 / STOCKS };
 }
 

@@ -8,22 +8,24 @@ import { Prng } from "../../src/core/prng.ts";
 import { FrameParser } from "../../src/feed/polygon/parse.ts";
 import { MarketEventRing } from "../../src/market/events.ts";
 import { Instruments } from "../../src/market/instruments.ts";
+import { cpuNs, type SuiteSize } from "../size.ts";
 
 const STOCKS = 100;
 /** Events in the frames of a set; enough text, some 3 MB, not to sit in the second-level cache. */
 const SET_EVENTS = 25_600;
 const TRADES = 1 << 15;
-const OPTIONS = { min_cpu_time: 500e6 };
+const MIN_CPU_NS = 500e6;
 /** 2019-12-18 10:00 in New York, epoch ms. */
 const START_MS = 1_576_681_200_000;
 
 type Read = (frame: string) => number;
 
-export async function run(): Promise<Record<string, number>> {
+export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
   const { ring, parser, symbols } = newParser();
   const scan: Read = (frame) => parser.parseFrame(frame, 1);
   const json: Read = (frame) => parser.parseFrameJson(frame, 1);
   const figures: Record<string, number> = {};
+  const options = { min_cpu_time: cpuNs(size, MIN_CPU_NS) };
   for (const [name, eventsPerFrame] of [
     ["", 100],
     ["Single", 1],
@@ -34,12 +36,12 @@ export async function run(): Promise<Record<string, number>> {
       ["scan", scan],
       ["json", json],
     ] as const) {
-      const stats = await measure(() => do_not_optimize(readAll(ring, frames, read)), OPTIONS);
+      const stats = await measure(() => do_not_optimize(readAll(ring, frames, read)), options);
       figures[`${way}${name}P50Ns`] = stats.p50 / SET_EVENTS;
       figures[`${way}${name}P99Ns`] = stats.p99 / SET_EVENTS;
     }
   }
-  return { ...figures, ...(await benchBars()) };
+  return { ...figures, ...(await benchBars(options)) };
 }
 
 function newParser() {
@@ -126,7 +128,7 @@ function checkSame(ring: MarketEventRing, frames: readonly string[], scan: Read,
   if (scanned !== parsed) throw new Error(`scanner and JSON.parse differ (${scanned}, ${parsed}); not timing them`);
 }
 
-async function benchBars(): Promise<Record<string, number>> {
+async function benchBars(options: { readonly min_cpu_time: number }): Promise<Record<string, number>> {
   const prng = Prng.stream(1, "bench.bars");
   const slot = Int32Array.from({ length: TRADES }, () => prng.nextInt(STOCKS));
   const px = Float64Array.from({ length: TRADES }, () => 5 + prng.nextInt(50_000) / 100);
@@ -147,6 +149,6 @@ async function benchBars(): Promise<Record<string, number>> {
   if (!(trades > 0 && bars.counters.lateTrades === 0 && bars.counters.bars > 0 && sent === TRADES)) {
     throw new Error("the bars are wrong; not timing them");
   }
-  const stats = await measure(() => do_not_optimize(applyAll()), OPTIONS);
+  const stats = await measure(() => do_not_optimize(applyAll()), options);
   return { barP50Ns: stats.p50 / TRADES, barP99Ns: stats.p99 / TRADES };
 }

@@ -7,13 +7,14 @@ import { FEATURE_COUNT, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/
 import { loadModelByName, type Model } from "../../src/inference/model-file.ts";
 import { ReferenceEngine } from "../../src/inference/reference/forward-pass.ts";
 import { WasmEngine } from "../../src/inference/wasm/forward-pass.ts";
+import { cpuNs, type SuiteSize } from "../size.ts";
 
 /** More windows than fit the first-level cache, so that none is timed with its input at hand. */
 const WINDOWS = 100;
 const TOLERANCE = 2e-5;
 const MIN_CPU_NS = 1e9;
 
-export async function run(): Promise<Record<string, number>> {
+export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
   const model = await loadModelByName("untrained");
   const engine = await WasmEngine.create(model);
   const windows = standardNormalWindows(model);
@@ -30,14 +31,14 @@ export async function run(): Promise<Record<string, number>> {
       engine.predict(windows, offset, 1, out);
       return do_not_optimize(out[0]);
     },
-    { min_cpu_time: MIN_CPU_NS },
+    { min_cpu_time: cpuNs(size, MIN_CPU_NS) },
   );
   const universe = await measure(
     () => {
       engine.predict(windows, offsets, WINDOWS, out);
       return do_not_optimize(out[0]);
     },
-    { min_cpu_time: MIN_CPU_NS },
+    { min_cpu_time: cpuNs(size, MIN_CPU_NS) },
   );
   engine.close();
   return {

@@ -9,12 +9,13 @@ import { ENGINE_OK, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engi
 import { loadModelByName } from "../../src/inference/model-file.ts";
 import { WebGpuEngine } from "../../src/inference/webgpu/forward-pass.ts";
 import { WebGpuError } from "../../src/inference/webgpu/webgpu-error.ts";
+import { cpuNs, type SuiteSize } from "../size.ts";
 
 const WINDOWS = 100;
 const CALLS_MAX = 5_000;
 const DURATION_NS = 2e9;
 
-export async function run(): Promise<Record<string, number>> {
+export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
   const model = await loadModelByName("untrained");
   const startNs = monotonicNs();
   let engine: WebGpuEngine;
@@ -27,8 +28,8 @@ export async function run(): Promise<Record<string, number>> {
     throw error;
   }
   const createMs = (monotonicNs() - startNs) / 1e6;
-  const one = await roundTrips(engine, 1);
-  const universe = await roundTrips(engine, WINDOWS);
+  const one = await roundTrips(engine, 1, cpuNs(size, DURATION_NS));
+  const universe = await roundTrips(engine, WINDOWS, cpuNs(size, DURATION_NS));
   engine.close();
   return {
     gpuCount: 1,
@@ -41,12 +42,12 @@ export async function run(): Promise<Record<string, number>> {
 }
 
 /** Calls with `count` windows, each followed by a turn of the event loop that is not timed. */
-async function roundTrips(engine: WebGpuEngine, count: number): Promise<Histogram> {
+async function roundTrips(engine: WebGpuEngine, count: number, durationNs: number): Promise<Histogram> {
   const histogram = new Histogram();
   const windows = new Float32Array(count * WINDOW_ELEMS);
   const offsets = Int32Array.from({ length: count }, (_, i) => i * WINDOW_ELEMS);
   const out = new Float32Array(count * OUTPUT_STRIDE);
-  const endNs = monotonicNs() + DURATION_NS;
+  const endNs = monotonicNs() + durationNs;
   for (let call = 0; call < CALLS_MAX && monotonicNs() < endNs; call++) {
     const startNs = monotonicNs();
     const code = engine.predict(windows, offsets, count, out);

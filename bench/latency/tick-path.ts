@@ -8,8 +8,8 @@ export const SYMBOLS: readonly string[] = Array.from({ length: STOCKS }, (_, i) 
 /** Bars of history before the first event: the averages have settled. */
 export const HISTORY_BARS = 120;
 export const MINUTE_US = 60_000_000;
-/** Start of the bar of each stock's first event, epoch us. Ahead of the wall, so that no check calls a price old. */
-export const FIRST_BAR_US = 4_000_000_000_000_000;
+/** Start of the bar of each stock's first event, epoch us: 2019-12-18 09:30 in New York. */
+export const FIRST_BAR_US = 1_576_679_400_000_000;
 const PX_START_USD = 80;
 /** Return of a bar, and by how much it grows with each: the MACD histogram stays above 0 only while a rise quickens. */
 const DRIFT_LOG_RET = 0.0002;

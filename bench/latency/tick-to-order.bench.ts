@@ -5,13 +5,13 @@
 // Each run has fresh processes, since the order table holds one day. The best run by its median is told, and the medians of all.
 
 import { kellyMultiplier } from "../../src/sizing/kelly-table.ts";
-import type { SuiteSize } from "../suites.ts";
+import type { SuiteSize } from "../size.ts";
 import { Peer } from "./peer.ts";
 import type { TraderReply, TraderRequest, VenueReply, VenueRequest } from "./tick-messages.ts";
 import type { TickEvent } from "./tick-path.ts";
 import { CAPITAL_USD, VIX, WIN_RATE } from "./tick-settings.ts";
 
-const FULL = { runs: 1, warmupEvents: 2_000, events: 5_000 };
+const FULL = { runs: 5, warmupEvents: 2_000, events: 10_000 };
 const SMOKE = { runs: 1, warmupEvents: 20, events: 30 };
 const REWARD_RISK = 2;
 
@@ -37,6 +37,10 @@ async function runOnce(seed: number, warmupEvents: number, events: number): Prom
     const { web, orders } = await venue.ask({ kind: "open", seed }, "opened");
     await trader.ask({ kind: "open", web, orders, seed }, "opened");
     const { bytes, event } = await venue.ask({ kind: "check" }, "checked");
+    if (bytes === "") {
+      const { refusals } = await trader.ask({ kind: "stop" }, "stopped");
+      throw new Error(`no order for ${JSON.stringify(event)}; refused: ${JSON.stringify(refusals)}`);
+    }
     checkOrder(bytes, event);
     const cannedBytes = bytes.length;
     await trader.ask({ kind: "arm", cannedBytes }, "armed");

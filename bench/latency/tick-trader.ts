@@ -68,12 +68,13 @@ class FloorTap {
   }
 }
 
-/** The defaults, paper mode, with the filters open that would stop a price that only ever rises. */
+/** The defaults, paper mode, with those filters open that would stop a price that only ever rises, and rose years ago. */
 function benchConfig(): Config {
   const config = configSchema.parse({ mode: "paper", gateway: { connections: 1 } });
   const open = Number.POSITIVE_INFINITY;
   return {
     ...config,
+    feed: { ...config.feed, staleAfterMs: open },
     strategy: { ...config.strategy, timingExtensionMaxAtr: open },
     bars: { ...config.bars, windowAgeMaxMinutes: open },
   };
@@ -172,6 +173,8 @@ class TickTrader {
     pipeline.capitalTicks = CAPITAL_USD * TICKS_PER_USD;
     ledger.openDay(pipeline.capitalTicks);
     checks.tradingState = TRADING_ACTIVE;
+    // The events are of a year to come, so that none is ever stale.
+    this.#trader.gate.aheadUsMax = Number.POSITIVE_INFINITY;
     checks.entryStartUs = 0;
     checks.entryEndUs = Number.POSITIVE_INFINITY;
   }

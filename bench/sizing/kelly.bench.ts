@@ -3,11 +3,12 @@
 import { do_not_optimize, measure } from "mitata";
 import { Prng } from "../../src/core/prng.ts";
 import { kellyFrac, kellyMultiplier } from "../../src/sizing/kelly-table.ts";
+import { cpuNs, type SuiteSize } from "../size.ts";
 
 const INPUT_COUNT = 4096;
 const MASK = INPUT_COUNT - 1;
 
-export async function run(): Promise<Record<string, number>> {
+export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
   if (Math.abs(kellyMultiplier(0.58, 0.5, 15) - (0.4 * 1.5 * kellyFrac(0.58, 2)) / kellyFrac(0.5, 2)) > 1e-12) {
     throw new Error("the Kelly table is wrong; not timing it");
   }
@@ -23,7 +24,7 @@ export async function run(): Promise<Record<string, number>> {
       }
       return do_not_optimize(sum);
     },
-    { min_cpu_time: 500e6 },
+    { min_cpu_time: cpuNs(size, 500e6) },
   );
   return { lookupP50Ns: stats.p50 / INPUT_COUNT, lookupP99Ns: stats.p99 / INPUT_COUNT };
 }

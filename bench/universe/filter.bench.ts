@@ -1,4 +1,4 @@
-// Universe step over a whole market: 10,000 candidates, of which about a tenth pass, down to the best 100.
+// Suite `universe`: the universe step over a whole market: 10,000 candidates, of which about a tenth pass, down to the best 100.
 // Every pass gets another of TABLE_COUNT tables, so neither caches nor the branch predictor know the data.
 
 import { do_not_optimize, measure } from "mitata";
@@ -12,10 +12,13 @@ import {
   makeCandidates,
 } from "../../src/universe/candidates.ts";
 import { type UniverseOptions, UniverseSelector } from "../../src/universe/select.ts";
+import { cpuNs, type SuiteSize } from "../size.ts";
 
 const ROWS = 10_000;
 /** 64 tables of 0.5 MB are 32 MB: more than the caches of the machines we have seen. */
 const TABLE_COUNT = 64;
+const TABLE_COUNT_SMOKE = 2;
+const MIN_CPU_NS = 600e6;
 
 const OPTIONS: UniverseOptions = {
   size: 100,
@@ -60,20 +63,22 @@ function passFrac(tables: readonly Candidates[], selector: UniverseSelector): nu
   return passed / (tables.length * ROWS);
 }
 
-export async function run(): Promise<Record<string, number>> {
-  const tables = Array.from({ length: TABLE_COUNT }, (_, index) => randomTable(index));
+export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
+  const tableCount = size === "full" ? TABLE_COUNT : TABLE_COUNT_SMOKE;
+  const options = { min_cpu_time: cpuNs(size, MIN_CPU_NS) };
+  const tables = Array.from({ length: tableCount }, (_, index) => randomTable(index));
   const selector = new UniverseSelector(ROWS, OPTIONS.size);
   const frac = passFrac(tables, selector);
   if (!(frac > 0.05 && frac < 0.5)) throw new Error(`${frac} of the candidates pass the filter; not timing it`);
   let pass = 0;
   const filter = await measure(() => {
-    do_not_optimize(selector.filter(tables[pass++ % TABLE_COUNT]!, OPTIONS));
-  });
+    do_not_optimize(selector.filter(tables[pass++ % tableCount]!, OPTIONS));
+  }, options);
   const filterToTop = await measure(() => {
-    const table = tables[pass++ % TABLE_COUNT]!;
+    const table = tables[pass++ % tableCount]!;
     selector.filter(table, OPTIONS);
     do_not_optimize(selector.chooseTop(table));
-  });
+  }, options);
   return {
     filterP50Us: filter.p50 / 1_000,
     filterP99Us: filter.p99 / 1_000,
@@ -81,5 +86,3 @@ export async function run(): Promise<Record<string, number>> {
     filterToTop100P99Us: filterToTop.p99 / 1_000,
   };
 }
-
-if (import.meta.main) console.log(JSON.stringify(await run()));
