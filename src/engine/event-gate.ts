@@ -9,12 +9,12 @@ import type { Instruments } from "../market/instruments.ts";
 import type { Prices } from "../market/prices.ts";
 
 /** Farthest that an event's time may be ahead of ours: clocks differ, though by less; a bar lost to it is one. */
-export const EVENT_AHEAD_US_MAX = 60_000_000;
+const EVENT_AHEAD_US_MAX = 60_000_000;
 /**
  * Largest ratio between a trade and the one before it (the first: the previous close). Halts stop real prices long before
  * this: limit bands are 5 to 20 %, in the last minutes of the cheapest stocks 150 %.
  */
-export const PX_RATIO_MAX = 3;
+const PX_RATIO_MAX = 3;
 
 export interface EventGateCounters {
   /** Events from before this day. */
@@ -29,6 +29,8 @@ export class EventGate {
   readonly counters: EventGateCounters = { earlyEvents: 0, futureEvents: 0, absurdTrades: 0 };
   /** Start of the day, epoch us. Written by the wiring. */
   dayStartUs = 0;
+  /** Farthest that an event may be ahead of our clock, us. */
+  aheadUsMax = EVENT_AHEAD_US_MAX;
   readonly #instruments: Instruments;
   readonly #prices: Prices;
 
@@ -43,7 +45,7 @@ export class EventGate {
       this.counters.earlyEvents += 1;
       return false;
     }
-    if (tsUs > nowUs + EVENT_AHEAD_US_MAX) {
+    if (tsUs > nowUs + this.aheadUsMax) {
       this.counters.futureEvents += 1;
       return false;
     }
