@@ -23,6 +23,7 @@ import { type Driver, LockstepDriver, WallDriver } from "./run/drivers.ts";
 import { Interrupt, InterruptedError } from "./run/interrupt.ts";
 import { type Market, openMarket } from "./run/market.ts";
 import { checkReportPath, writeReport } from "./run/report-file.ts";
+import { skipWarnings } from "./run/skips.ts";
 import { dayNumberOf, makeEngine, makeWasm, warmUp } from "./run/start-up.ts";
 import { Trader } from "./run/trader.ts";
 import { TradingDay } from "./run/trading-day.ts";
@@ -201,6 +202,7 @@ class Run {
     this.#progress.step("closing the books");
     const positionsAtClose = await this.#positionsHeld(trader);
     await this.#closeJournal(trader.journal);
+    this.#warnings.push(...skipWarnings(trader));
     const report = collectReport({
       trader,
       config,
