@@ -8,6 +8,8 @@ import { SIM_KEY_ID, SIM_SECRET } from "./run/embedded-venue.ts";
 
 /** Without --speed the venue alone runs as fast as the wall: its clients may be anybody's. */
 const SPEED_DEFAULT = 1;
+/** Wall time for which the venue still answers after its day: clients ask where they ended. */
+const LINGER_MS = 5_000;
 
 export async function simCommand(options: SimOptions): Promise<number> {
   const { config } = loadConfig({
@@ -42,7 +44,8 @@ export async function simCommand(options: SimOptions): Promise<number> {
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(EXIT_INTERRUPTED));
   });
-  const exitCode = await Promise.race([interrupted, venue.ended.then(() => EXIT_DONE)]);
+  const over = venue.ended.then(() => Bun.sleep(LINGER_MS)).then(() => EXIT_DONE);
+  const exitCode = await Promise.race([interrupted, over]);
   venue.stop();
   return exitCode;
 }
