@@ -18,6 +18,8 @@ export type Treatment =
   | { readonly kind: "delay"; readonly ms: number }
   /** Passed on; the connection breaks when the broker has answered. */
   | { readonly kind: "lose-answer" }
+  /** Passed on; gyr hears nothing more on this connection. */
+  | { readonly kind: "no-answer" }
   /** The connection breaks, and the broker never hears of it. */
   | { readonly kind: "lose-request" }
   /** Passed on; gyr gets this answer instead of the broker's. */
@@ -42,6 +44,8 @@ export class OrderProxy {
   onRequest: (request: ProxiedRequest) => Treatment = () => PASS;
   /** Called when an order stream was opened through here, with how many there have been. */
   onStream: (count: number) => void = () => {};
+  /** New order streams break at once, too. */
+  isStreamBlocked = false;
   /** Where the clock's WebSocket goes; the broker itself by default. */
   clockPort: number;
   readonly #brokerPort: number;
@@ -110,6 +114,7 @@ export class OrderProxy {
     else {
       if (treatment.kind === "delay") await Bun.sleep(treatment.ms);
       const answer = await this.#ask(message);
+      if (treatment.kind === "no-answer") return;
       if (treatment.kind === "lose-answer") client.resetAndDestroy();
       else client.write(treatment.kind === "replace-answer" ? answerBytes(treatment) : answer);
     }
@@ -134,6 +139,10 @@ export class OrderProxy {
 
   #pipe(client: Socket, target: string, firstBytes: Buffer): void {
     const isStream = target.startsWith("/stream");
+    if (isStream && this.isStreamBlocked) {
+      client.destroy();
+      return;
+    }
     const broker = this.#track(connect(isStream ? this.#brokerPort : this.clockPort, "127.0.0.1"));
     broker.setNoDelay(true);
     broker.write(firstBytes);
