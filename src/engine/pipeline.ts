@@ -40,6 +40,8 @@ import {
   OUTPUT_SELL_PROB,
   OUTPUT_STRIDE,
   OUTPUT_VOLATILITY,
+  type WorksAhead,
+  worksAhead,
 } from "../inference/engine.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import {
@@ -154,6 +156,10 @@ export class Pipeline {
   readonly #tsExitUs = new Float64Array(INSTRUMENT_CAPACITY);
   readonly #p: PipelineParts;
   readonly #s: StrategyParams;
+  /** The engine where it can work ahead; slots for which it shall, as soon as nothing else is to be done. */
+  readonly #ahead: (InferenceEngine & WorksAhead) | null;
+  readonly #toPrepare = new Int32Array(INSTRUMENT_CAPACITY);
+  #toPrepareCount = 0;
   readonly #offset = new Int32Array(1);
   readonly #outputs: Float32Array;
   /** Monotonic ns when the frame of the event in work was received. */
@@ -163,6 +169,11 @@ export class Pipeline {
     this.#p = parts;
     this.#s = strategy;
     this.#outputs = new Float32Array(OUTPUT_STRIDE);
+    this.#ahead = worksAhead(parts.inference);
+    assert(
+      this.#ahead === null || this.#ahead.preparedCapacity >= INSTRUMENT_CAPACITY,
+      "every instrument can be prepared",
+    );
   }
 
   /**
@@ -180,6 +191,8 @@ export class Pipeline {
       events.tail += 1;
     }
     this.eventCount += count;
+    // All orders of these events are out: time to work ahead.
+    this.#prepare();
     return work + count;
   }
 
@@ -200,6 +213,7 @@ export class Pipeline {
     if (count === 0) return;
     this.#tsTickNs = monotonicNs();
     for (let i = 0; i < count; i++) this.#onBarClosed(bars.closedSlots[i]!, nowUs, monotonicNs());
+    this.#prepare();
   }
 
   /** Market event in, possibly order out. */
@@ -275,8 +289,12 @@ export class Pipeline {
   /** Window in, prediction out and acted on. */
   #predict(slot: number, nowUs: number, startNs: number): void {
     const { features, inference, fallback, latencies, journal } = this.#p;
-    this.#offset[0] = features.windowOffset(slot);
-    let code = inference.predict(features.windows, this.#offset, 1, this.#outputs);
+    const offset = features.windowOffset(slot);
+    this.#offset[0] = offset;
+    let code =
+      this.#ahead === null
+        ? inference.predict(features.windows, this.#offset, 1, this.#outputs)
+        : this.#ahead.predictPrepared(slot, features.windows, offset, this.#outputs);
     if (code !== ENGINE_OK) {
       this.inferenceFailures += 1;
       code = fallback.predict(features.windows, this.#offset, 1, this.#outputs);
@@ -285,6 +303,7 @@ export class Pipeline {
     const inferenceNs = monotonicNs();
     this.predictionCount += 1;
     this.#onPrediction(slot, nowUs, inferenceNs);
+    this.#prepareLater(slot);
     const out = this.#outputs;
     journal.prediction(
       nowUs,
@@ -296,6 +315,24 @@ export class Pipeline {
       out[OUTPUT_MOMENTUM]!,
     );
     latencies.inference.record(inferenceNs - startNs);
+  }
+
+  /** Notes that the network can be run ahead for the next bar of `slot`. */
+  #prepareLater(slot: number): void {
+    if (this.#ahead === null) return;
+    if (this.#toPrepareCount === INSTRUMENT_CAPACITY) this.#prepare();
+    this.#toPrepare[this.#toPrepareCount++] = slot;
+  }
+
+  /** Runs the network ahead as far as the rows are known: all of the next window but its newest. */
+  #prepare(): void {
+    if (this.#ahead === null) return;
+    const { features } = this.#p;
+    for (let i = 0; i < this.#toPrepareCount; i++) {
+      const slot = this.#toPrepare[i]!;
+      this.#ahead.prepare(slot, features.windows, features.windowOffset(slot) + FEATURE_COUNT);
+    }
+    this.#toPrepareCount = 0;
   }
 
   /** Prediction in, possibly order out. */

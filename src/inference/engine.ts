@@ -50,3 +50,21 @@ export interface InferenceEngine {
   predict(features: Float32Array, offsets: Int32Array, count: number, out: Float32Array): number;
   close(): void;
 }
+
+/**
+ * What an engine may offer besides: all rows of an instrument's window but the newest are known a bar before, so most of the
+ * forward pass can be done in the idle time between. Outputs are the same to the last bit with and without.
+ */
+export interface WorksAhead {
+  /** Slots that can be prepared, from 0. */
+  readonly preparedCapacity: number;
+  /** Does what can be done for the next window of `slot`, whose rows but the newest stand at `offset`, oldest first. */
+  prepare(slot: number, features: Float32Array, offset: number): void;
+  /** As `predict` for one window; fast where its rows but the newest are those last prepared for `slot`. */
+  predictPrepared(slot: number, features: Float32Array, offset: number, out: Float32Array): number;
+}
+
+/** The engine's way of working ahead, null where it has none. */
+export function worksAhead(engine: InferenceEngine): (InferenceEngine & WorksAhead) | null {
+  return "predictPrepared" in engine ? (engine as InferenceEngine & WorksAhead) : null;
+}

@@ -53,12 +53,66 @@ const POOLED: usize = memory.data(1024, 16);
 const HIDDEN1: usize = memory.data(256, 16);
 const HIDDEN2: usize = memory.data(128, 16);
 
+// Working ahead. All rows of a window but the newest are known one bar before, and of the convolutions only the last tile of
+// bars sees the newest row: the widest reach is PAD_ROWS rows and a tile is one more. So maxima and sums over the other tiles
+// are kept, with the rows they are of, and continued in the same order: the outputs are the same to the last bit.
+
+/** Instruments that can be kept, as INSTRUMENT_CAPACITY of src/market/instruments.ts; asserted by the host. */
+export const PREPARED_CAPACITY: i32 = 256;
+/** Bars whose convolutions do not see the newest row. */
+const PREPARED_BARS: i32 = BARS - TILE_BARS;
+/** Raw rows 0 to 48. */
+const KNOWN_BYTES: usize = 2352;
+/** Of one instrument: known rows, then maxima and sums. The host fills all with ones at start, which is no row of a window. */
+export const PREPARED_BYTES: usize = KNOWN_BYTES + 1024;
+export const PREPARED: usize = memory.data(864256, 16);
+
 /** Forward pass of the window at INPUT into OUTPUT. */
 export function forward(): void {
   standardise();
-  convK3D1();
-  convK5D2();
-  convK3D4();
+  memory.fill(POOLED, 0, 1024);
+  convolve(0, BARS);
+  finish();
+}
+
+/** Keeps what can be known of an instrument's next window: its rows 0 to 48 are at INPUT, what is in row 49 does not matter. */
+export function prepare(slot: i32): void {
+  const kept = PREPARED + <usize>slot * PREPARED_BYTES;
+  standardise();
+  memory.fill(POOLED, 0, 1024);
+  convolve(0, PREPARED_BARS);
+  memory.copy(kept, INPUT, KNOWN_BYTES);
+  memory.copy(kept + KNOWN_BYTES, POOLED, 1024);
+}
+
+/** As `forward`, from what was kept of the instrument where that is of this very window. */
+export function forwardPrepared(slot: i32): void {
+  const kept = PREPARED + <usize>slot * PREPARED_BYTES;
+  for (let at: usize = 0; at < KNOWN_BYTES; at += 16) {
+    if (v128.any_true(v128.xor(v128.load(INPUT + at), v128.load(kept + at)))) {
+      forward();
+      return;
+    }
+  }
+  standardise();
+  memory.copy(POOLED, kept + KNOWN_BYTES, 1024);
+  convolve(PREPARED_BARS, BARS);
+  finish();
+}
+
+/** The three convolutions over bars `from` to `end`, added to what is in POOLED. */
+function convolve(from: i32, end: i32): void {
+  convK3D1(from, end);
+  convK5D2(from, end);
+  convK3D4(from, end);
+}
+
+/** From maxima and sums in POOLED to OUTPUT. */
+function finish(): void {
+  const perBar = f32x4.splat(1.0 / <f32>BARS);
+  for (let at: usize = FILTERS * 4; at < 1024; at += 16) {
+    v128.store(POOLED + at, f32x4.mul(v128.load(POOLED + at), perBar));
+  }
   dense32(POOLED, 256, DENSE1, DENSE1_BIAS, HIDDEN1);
   dense32(POOLED, 256, DENSE1 + 32768, DENSE1_BIAS + 128, HIDDEN1 + 128);
   dense32(HIDDEN1, 64, DENSE2, DENSE2_BIAS, HIDDEN2);
@@ -84,36 +138,45 @@ function standardise(): void {
 }
 
 // One function for each branch: constants in the loops, and each is compiled on its own.
-function convK3D1(): void {
-  conv(3, 1, 32, CONV_K3D1, CONV_BIAS, POOLED);
+function convK3D1(from: i32, end: i32): void {
+  conv(3, 1, 32, CONV_K3D1, CONV_BIAS, POOLED, from, end);
 }
-function convK5D2(): void {
-  conv(5, 2, 64, CONV_K5D2, CONV_BIAS + 128, POOLED + 128);
+function convK5D2(from: i32, end: i32): void {
+  conv(5, 2, 64, CONV_K5D2, CONV_BIAS + 128, POOLED + 128, from, end);
 }
-function convK3D4(): void {
-  conv(3, 4, 32, CONV_K3D4, CONV_BIAS + 384, POOLED + 384);
+function convK3D4(from: i32, end: i32): void {
+  conv(3, 4, 32, CONV_K3D4, CONV_BIAS + 384, POOLED + 384, from, end);
 }
 
 /**
- * Same-padded convolution with ReLU, pooled on the way: maxima at `pooled`, averages 128 floats later.
+ * Same-padded convolution with ReLU over some bars, pooled on the way: maxima at `pooled`, sums 128 floats later, both continued.
  *
  * @param taps, dilation  shape of the filters
  * @param filters         how many, a multiple of TILE_FILTERS
+ * @param from, end       bars, multiples of TILE_BARS
  */
 // @ts-ignore: decorator
 @inline
-function conv(taps: i32, dilation: i32, filters: i32, weights: usize, bias: usize, pooled: usize): void {
+function conv(
+  taps: i32,
+  dilation: i32,
+  filters: i32,
+  weights: usize,
+  bias: usize,
+  pooled: usize,
+  from: i32,
+  end: i32,
+): void {
   const zero = f32x4.splat(0);
-  const perBar = f32x4.splat(1.0 / <f32>BARS);
   const firstRow = PADDED + (PAD_ROWS - ((taps - 1) * dilation) / 2) * ROW_BYTES;
   for (let filter = 0; filter < filters; filter += TILE_FILTERS) {
     const biasA = v128.load(bias);
     const biasB = v128.load(bias, 16);
-    let maxA = zero;
-    let maxB = zero;
-    let sumA = zero;
-    let sumB = zero;
-    for (let bar = 0; bar < BARS; bar += TILE_BARS) {
+    let maxA = v128.load(pooled);
+    let maxB = v128.load(pooled, 16);
+    let sumA = v128.load(pooled, FILTERS * 4);
+    let sumB = v128.load(pooled, FILTERS * 4 + 16);
+    for (let bar = from; bar < end; bar += TILE_BARS) {
       let a0 = biasA;
       let b0 = biasB;
       let a1 = biasA;
@@ -128,7 +191,7 @@ function conv(taps: i32, dilation: i32, filters: i32, weights: usize, bias: usiz
       let row = firstRow + bar * ROW_BYTES;
       for (let tap = 0; tap < taps; tap++) {
         let at = row;
-        const end = row + ROW_BYTES;
+        const rowEnd = row + ROW_BYTES;
         do {
           const wA = v128.load(weight);
           const wB = v128.load(weight, 16);
@@ -149,7 +212,7 @@ function conv(taps: i32, dilation: i32, filters: i32, weights: usize, bias: usiz
           b4 = f32x4.add(b4, f32x4.mul(x4, wB));
           weight += TILE_BYTES;
           at += 4;
-        } while (at < end);
+        } while (at < rowEnd);
         row += dilation * ROW_BYTES;
       }
       a0 = f32x4.pmax(a0, zero);
@@ -185,8 +248,8 @@ function conv(taps: i32, dilation: i32, filters: i32, weights: usize, bias: usiz
     }
     v128.store(pooled, maxA);
     v128.store(pooled, maxB, 16);
-    v128.store(pooled, f32x4.mul(sumA, perBar), FILTERS * 4);
-    v128.store(pooled, f32x4.mul(sumB, perBar), FILTERS * 4 + 16);
+    v128.store(pooled, sumA, FILTERS * 4);
+    v128.store(pooled, sumB, FILTERS * 4 + 16);
     weights += taps * FEATURES * TILE_BYTES;
     bias += TILE_BYTES;
     pooled += TILE_BYTES;
