@@ -1,4 +1,4 @@
-// Suite `inference`: the forward pass on the CPU, one raw window to one prediction. Correctness first: the engine must agree with
+// Suite `inference`: the forward pass on the CPU, one raw window to one prediction, in full and prepared. Correctness first: the engine must agree with
 // the float64 reference on every window that is timed.
 
 import { do_not_optimize, measure } from "mitata";
@@ -40,11 +40,23 @@ export async function run(size: SuiteSize = "full"): Promise<Record<string, numb
     },
     { min_cpu_time: cpuNs(size, MIN_CPU_NS) },
   );
+  // Each window is its own next one here: its rows but the newest are prepared for its slot.
+  for (let slot = 0; slot < WINDOWS; slot++) engine.prepare(slot, windows, slot * WINDOW_ELEMS);
+  const prepared = await measure(
+    () => {
+      engine.predictPrepared(next, windows, next * WINDOW_ELEMS, out);
+      next = next === WINDOWS - 1 ? 0 : next + 1;
+      return do_not_optimize(out[0]);
+    },
+    { min_cpu_time: cpuNs(size, MIN_CPU_NS) },
+  );
   engine.close();
   return {
     wasmFullP50Us: one.p50 / 1e3,
     wasmFullP99Us: one.p99 / 1e3,
     wasmFull100P50Us: universe.p50 / 1e3,
+    wasmPreparedP50Us: prepared.p50 / 1e3,
+    wasmPreparedP99Us: prepared.p99 / 1e3,
   };
 }
 
