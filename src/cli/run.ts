@@ -174,15 +174,16 @@ class Run {
     this.#interrupt.check();
 
     this.#progress.step("reconciling with the broker");
-    const account = await trader.gateway.account();
+    const [account, leftOpen] = await Promise.all([trader.gateway.account(), trader.gateway.continueDay()]);
     if (account.isTradingBlocked) {
       throw new UserError("refused", "the broker blocks trading on this account", "ask the broker why");
     }
     const reconciliation = await trader.gateway.reconcile(trader.ledger.positionQty);
-    if (!reconciliation.isClean) {
+    const problems = [...new Set([...leftOpen, ...reconciliation.problems])];
+    if (problems.length > 0) {
       throw new UserError(
         "refused",
-        `gyr and the broker do not agree:\n  ${reconciliation.problems.join("\n  ")}`,
+        `gyr and the broker do not agree:\n  ${problems.join("\n  ")}`,
         "close or cancel what an earlier run left open at the broker, then start again",
       );
     }

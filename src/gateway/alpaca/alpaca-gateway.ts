@@ -32,6 +32,7 @@ import {
   SIDE_BUY,
 } from "../../market/orders.ts";
 import { clientOrderIdPrefix, formatClientOrderId, isOrderableSymbol, parseClientOrderId } from "../client-order-id.ts";
+import { earlierRunOf } from "../earlier-run.ts";
 import {
   type AccountSnapshot,
   type BrokerAsset,
@@ -321,6 +322,22 @@ export class AlpacaGateway implements Gateway, TransportHandler {
     const foreignPositions = this.#comparePositions(positions, positionQty, problems);
     const foreignOrders = this.#compareOrders(openOrders, problems);
     return { isClean: problems.length === 0, foreignOrders, foreignPositions, problems };
+  }
+
+  /**
+   * Goes on where earlier processes of this day have ended: their intent numbers are counted on from.
+   *
+   * @returns what they left open, one sentence each; nothing may be traded on top of it
+   */
+  async continueDay(): Promise<readonly string[]> {
+    const { day, instruments, orders } = this.#o;
+    const [dayOrders, positions] = await Promise.all([this.#reader.dayOrders(day), this.positions()]);
+    const { nextIntents, problems } = earlierRunOf(dayOrders, positions, this.#idPrefix);
+    for (const [symbol, next] of nextIntents) {
+      const slot = instruments.slotOf(symbol);
+      if (slot >= 0) orders.intentCount[slot] = next;
+    }
+    return problems;
   }
 
   onAnswer(

@@ -4,6 +4,7 @@
 import type { trading } from "@alpacahq/alpaca-trade-api/rest";
 import { parseTicks } from "../../core/fixed-point.ts";
 import { UserError } from "../../core/user-error.ts";
+import type { DayOrder } from "../earlier-run.ts";
 import type { AccountSnapshot, BrokerAsset, BrokerDay, BrokerOrder, BrokerPosition } from "../gateway.ts";
 import { LIST_LIMIT } from "./transport.ts";
 
@@ -71,25 +72,35 @@ export class SdkReader {
   }
 
   /** Every open order, legs included. */
-  openOrders(): Promise<BrokerOrder[]> {
-    return this.#ask("the open orders", async (api, configuration) => {
+  async openOrders(): Promise<BrokerOrder[]> {
+    return (await this.#list("the open orders", "open", false)).map(brokerOrder);
+  }
+
+  /** Every order of a day, whatever became of it, with its legs. */
+  async dayOrders(day: string): Promise<DayOrder[]> {
+    const orders = await this.#list("the day's orders", "all", true, `${day}T00:00:00Z`);
+    return orders.map((order) => ({ ...brokerOrder(order), legs: (order.legs ?? []).map(brokerOrder) }));
+  }
+
+  #list(what: string, status: "open" | "all", nested: boolean, afterIso?: string): Promise<ListedOrder[]> {
+    return this.#ask(what, async (api, configuration) => {
       const orders = new api.OrdersApi(configuration);
-      const found: BrokerOrder[] = [];
+      const found: ListedOrder[] = [];
       const seen = new Set<string>();
-      let after: string | undefined;
+      let after = afterIso;
       for (;;) {
         const page = await orders.getAllOrdersRaw({
-          status: "open",
+          status,
           limit: LIST_LIMIT,
           direction: "asc",
-          nested: false,
+          nested,
           ...(after === undefined ? {} : { after }),
         });
-        const wire = (await page.raw.json()) as Record<string, string>[];
+        const wire = (await page.raw.json()) as ListedOrder[];
         const fresh = wire.filter(({ id }) => !seen.has(id ?? ""));
         for (const order of fresh) {
           seen.add(order.id ?? "");
-          found.push(brokerOrder(order));
+          found.push(order);
         }
         if (wire.length < LIST_LIMIT || fresh.length === 0) return found;
         after = wire.at(-1)!.submitted_at;
@@ -167,6 +178,9 @@ function brokerError(what: string, host: string, error: unknown): UserError {
     cause: error,
   });
 }
+
+/** Fields of an order as the broker lists it. */
+type ListedOrder = Record<string, string> & { readonly legs?: Record<string, string>[] | null };
 
 function brokerOrder(wire: Record<string, string>): BrokerOrder {
   const symbol = wire.symbol ?? "";
