@@ -18,7 +18,9 @@ export interface VenueOrder {
   readonly symbol: string;
   readonly side: "buy" | "sell";
   readonly status: string;
+  readonly type: string;
   readonly order_class: string;
+  readonly filled_at: string | null;
   readonly qty: string;
   readonly filled_qty: string;
   readonly submitted_at: string;
