@@ -202,6 +202,9 @@ class Run {
     const outcome = await this.#trade(trader, rest, schedule, market);
     this.#progress.step("closing the books");
     const positionsAtClose = await this.#positionsHeld(trader);
+    if (outcome === "completed" && !trader.flattener.isFlat) {
+      this.#warnOfRecord("the broker has not told the end of every order: compare its list with the journal");
+    }
     await this.#closeJournal(trader.journal);
     this.#warnings.push(...skipWarnings(trader));
     const report = collectReport({

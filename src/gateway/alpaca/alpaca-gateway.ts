@@ -746,7 +746,7 @@ function tradingUrl(text: string): URL {
   throw new UserError(
     "refused",
     `the broker's address should be https://, or http:// on loopback, was '${text}'`,
-    "Keys are not sent over plain connections. See [gateway] tradingUrl.",
+    "Keys are not sent over plain connections. See [gateway] trading_url.",
   );
 }
 

@@ -133,7 +133,7 @@ export class HttpPool {
       throw new UserError(
         "failed",
         `no connection to the broker at ${this.#options.url.host}: ${(error as Error).message}`,
-        "Check the network and [gateway] tradingUrl.",
+        "Check the network and [gateway] trading_url.",
         { cause: error },
       );
     }

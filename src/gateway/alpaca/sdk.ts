@@ -166,8 +166,14 @@ export class SdkReader {
 
 function brokerError(what: string, host: string, error: unknown): UserError {
   const { status, message } = error as { status?: number; message?: string };
+  if (isUnreadable(error)) {
+    const remedy = "Check that [gateway] trading_url is the broker's, and the broker's status page.";
+    return new UserError("failed", `${host} was asked for ${what}, and its answer cannot be read: ${message}`, remedy, {
+      cause: error,
+    });
+  }
   if (status === undefined) {
-    const remedy = "Check the network and [gateway] tradingUrl.";
+    const remedy = "Check the network and [gateway] trading_url.";
     return new UserError("failed", `${host} was asked for ${what} and did not answer: ${message}`, remedy, {
       cause: error,
     });
@@ -177,6 +183,11 @@ function brokerError(what: string, host: string, error: unknown): UserError {
   return new UserError("failed", `${host} was asked for ${what} and answered ${status}: ${message}`, remedy, {
     cause: error,
   });
+}
+
+/** True where the SDK has stumbled over an answer that is not of the form it expects. Errors of the network have a code. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof SyntaxError || (error instanceof TypeError && !("code" in error));
 }
 
 /** Fields of an order as the broker lists it. */

@@ -190,7 +190,7 @@ export class TradeStream {
     if (wasUp) this.#o.onDown(`order stream lost: ${detail}`);
     if (this.#settleStart !== null && !this.#wasUp) {
       this.#isStopped = true;
-      const remedy = "Check the network and [gateway] streamUrl.";
+      const remedy = "Check the network and [gateway] stream_url.";
       this.#settle(new UserError("failed", `no order stream at ${new URL(this.#o.url).host}: ${detail}`, remedy));
     }
     if (this.#isStopped) return;
