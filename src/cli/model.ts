@@ -1,10 +1,12 @@
-// `gyr model info` and `gyr model verify`.
+// `gyr model info`, `gyr model verify` and `gyr model export`.
 
 import { loadConfig } from "../config/load.ts";
 import { loadModelByName, type Model } from "../inference/model-file.ts";
+import { exportOnnx } from "../inference/onnx-export.ts";
+import { writeFileWhole } from "./atomic-write.ts";
 import { EXIT_DONE, EXIT_FAILED } from "./exit-codes.ts";
 import { checkModel } from "./model-check.ts";
-import type { ConfigOptions } from "./options.ts";
+import type { ConfigOptions, ModelExportOptions } from "./options.ts";
 
 export async function modelInfoCommand(name: string | undefined, options: ConfigOptions): Promise<number> {
   const model = await loadModelByName(modelName(name, options));
@@ -22,6 +24,16 @@ export async function modelVerifyCommand(name: string | undefined, options: Conf
   if (options.json === true) console.log(JSON.stringify({ ok: isAgreed, errorMax, ...describe(model) }));
   else console.log(`${table(describe(model))}\n${"verified".padEnd(WIDTH)} ${verdict}`);
   return isAgreed ? EXIT_DONE : EXIT_FAILED;
+}
+
+export async function modelExportCommand(name: string | undefined, options: ModelExportOptions): Promise<number> {
+  const model = await loadModelByName(modelName(name, options));
+  const bytes = exportOnnx(model);
+  await writeFileWhole(options.onnx, bytes, options.force === true);
+  if (options.json === true)
+    console.log(JSON.stringify({ path: options.onnx, bytes: bytes.length, ...describe(model) }));
+  else console.log(`wrote ${options.onnx}: ${model.name}, ${bytes.length.toLocaleString("en-US")} bytes`);
+  return EXIT_DONE;
 }
 
 function modelName(name: string | undefined, options: ConfigOptions): string {

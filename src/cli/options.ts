@@ -27,6 +27,12 @@ export interface SimOptions extends ConfigOptions {
   readonly speed?: string | undefined;
 }
 
+export interface ModelExportOptions extends ConfigOptions {
+  /** --onnx FILE */
+  readonly onnx: string;
+  readonly force?: boolean | undefined;
+}
+
 /** A TCP port of an option, 0 to 65535. */
 export function parsePort(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {

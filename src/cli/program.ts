@@ -3,7 +3,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { UserError } from "../core/user-error.ts";
 import { EXIT_CODE_HELP, EXIT_DONE } from "./exit-codes.ts";
-import { type ConfigOptions, parsePort, type RunOptions, type SimOptions } from "./options.ts";
+import { type ConfigOptions, type ModelExportOptions, parsePort, type RunOptions, type SimOptions } from "./options.ts";
 import { reportOf } from "./report-error.ts";
 import { VERSION } from "./version.ts";
 
@@ -105,7 +105,7 @@ function makeProgram(setExitCode: (code: number) => void): Command {
     "the findings as JSON",
   ).action(does(async (options: ConfigOptions) => (await import("./doctor.ts")).doctorCommand(options)));
 
-  const model = command(program, "model", "look at a model");
+  const model = command(program, "model", "look at, export and import models");
   for (const [verb, what] of [
     ["info", "print what a model is"],
     ["verify", "check a model's files and run it once"],
@@ -120,6 +120,18 @@ function makeProgram(setExitCode: (code: number) => void): Command {
       }),
     );
   }
+
+  withConfig(
+    command(model, "export [model]", "write a model as ONNX; the configuration's without a name or folder"),
+    "what was written as JSON",
+  )
+    .requiredOption("--onnx <file>", "where the ONNX file goes")
+    .option("--force", "replace a file that is there")
+    .action(
+      does(async (name: string | undefined, options: ModelExportOptions) =>
+        (await import("./model.ts")).modelExportCommand(name, options),
+      ),
+    );
 
   command(program, "explain [code]", "what a code of the summary means and what to do; all codes without one")
     .option("--json", "the answer as JSON")
