@@ -337,6 +337,8 @@ describe.skipIf(browser === null)("report.html", () => {
     const light = await pixelsOf(page, "equity", "--accent");
     await page.emulateMedia({ colorScheme: "dark" });
     await page.waitForFunction(() => matchMedia("(prefers-color-scheme: dark)").matches);
+    // The change is told in the next frame, before its animation callbacks; what it draws is there in the one after.
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
     expect(light).toBeGreaterThan(50);
     expect(await pixelsOf(page, "equity", "--accent")).toBeGreaterThan(50);
   });

@@ -34,7 +34,7 @@ describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
       expect(result.code).toBe(130);
       expect(result.stderr).toContain(`${signal}: no further entries, flattening`);
       expect(result.stdout).toContain("INTERRUPTED");
-      expect(result.stdout).toMatch(/Positions at close\s+0\s+flat/);
+      expect(result.stdout).toMatch(/INTERRUPTED after .* flat$/m);
     },
   );
 });
@@ -46,7 +46,7 @@ test("[shutdown] positions = keep leaves positions with their brackets and no en
   const result = await gyr.end();
   expect(result.code).toBe(130);
   expect(result.stderr).toContain("keeping positions");
-  const held = Number(/Positions at close\s+(\d+)/.exec(result.stdout)?.[1]);
+  const held = Number(/(\d+) POSITIONS? STILL HELD/.exec(result.stdout)?.[1]);
   expect(held).toBeGreaterThan(0);
 });
 
