@@ -9,6 +9,7 @@ import { CATALOGUE_HASH } from "../features/catalogue.ts";
 import { ARCHITECTURE, TENSOR_NAMES, TENSOR_SHAPES, type TensorName, type Tensors } from "./architecture.ts";
 import { EMBEDDED_MODELS } from "./embedded-models.ts";
 import { FEATURE_COUNT } from "./engine.ts";
+import type { Int8Scales } from "./quantise.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
 export const WEIGHTS_FILE = "weights.safetensors";
@@ -86,6 +87,8 @@ export interface Model {
   readonly weightsSha256: string;
   readonly tensors: Tensors;
   readonly card: ModelCard;
+  /** Scales of a calibration; null where int8 takes those that clip nothing. */
+  readonly int8Scales: Int8Scales | null;
 }
 
 /** What the one who makes a model says about it; the rest of the card follows from the weights and this version. */
@@ -181,6 +184,7 @@ export function parseModel(weightsBytes: Uint8Array, cardText: string, where: st
     weightsSha256: card.weightsSha256,
     tensors,
     card,
+    int8Scales: null,
   };
 }
 

@@ -29,6 +29,34 @@ export function randomModel(seed: number): Model {
   return modelOf(seededTensors(seed, ZEROS, ONES));
 }
 
+/**
+ * A random model whose filters differ in size by up to a factor of 400, one of them dead, on inputs as large as 1e4 and as small as 1e-4: scales that
+ * an engine would mix up show.
+ */
+export function unevenModel(seed: number): Model {
+  const mean = ZEROS.map((_, feature) => (feature % 2 === 0 ? 1 : -1) * 10 ** ((feature % 9) - 4));
+  const tensors = seededTensors(
+    seed,
+    mean,
+    mean.map((value) => Math.abs(value) / 3),
+  );
+  for (const name of ["conv_k3d1", "conv_k5d2", "conv_k3d4"] as const) {
+    const weight = tensors[`${name}.weight`];
+    const perFilter = weight.length / tensors[`${name}.bias`].length;
+    for (const i of weight.keys()) weight[i]! *= [1, 0.01, 4, 0.3, 0][Math.floor(i / perFilter) % 5]!;
+  }
+  return modelOf(tensors);
+}
+
+/** A random model whose every weight is `factor` times as large: scores far from 0, outputs near their ends. */
+export function largeModel(seed: number, factor: number): Model {
+  const tensors = seededTensors(seed, ZEROS, ONES);
+  for (const name of TENSOR_NAMES) {
+    if (name.endsWith(".weight")) for (const i of tensors[name].keys()) tensors[name][i]! *= factor;
+  }
+  return modelOf(tensors);
+}
+
 /** All weights 0 but those given by `set`, on inputs that are not rescaled. */
 export function sparseModel(set: (tensors: Record<TensorName, Float32Array<ArrayBuffer>>) => void): Model {
   const tensors = {} as Record<TensorName, Float32Array<ArrayBuffer>>;

@@ -65,6 +65,11 @@ export function forwardPass(tensors: Tensors, features: ArrayLike<number>, offse
   const input = standardise(tensors, features, offset);
   const pooled = new Float64Array(POOLED);
   for (const branch of CONV_BRANCHES) convolveAndPool(tensors, branch, input, pooled);
+  return outputsOfPools(tensors, pooled);
+}
+
+/** Dense layers and heads: outputs (OUTPUT_STRIDE) of the maxima and averages of all channels. */
+export function outputsOfPools(tensors: Tensors, pooled: Float64Array): Float64Array {
   const hidden1 = dense(pooled, tensors["dense1.weight"], tensors["dense1.bias"], DENSE1).map(relu);
   const hidden2 = dense(hidden1, tensors["dense2.weight"], tensors["dense2.bias"], DENSE2).map(relu);
   const direction = softmax(
@@ -140,6 +145,6 @@ function softmax(scores: Float64Array): Float64Array {
   return shares.map((share) => share / sum);
 }
 
-function relu(value: number): number {
+export function relu(value: number): number {
   return Math.max(value, 0);
 }
