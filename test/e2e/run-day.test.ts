@@ -84,6 +84,17 @@ test("another seed, another rule or another engine gives another fingerprint", a
   expect(fingerprints.size).toBe(4);
 });
 
+test.each([1, 300])("bars of %i seconds trade the day and end flat", async (intervalSec) => {
+  const config = folder.write("interval.toml", `[bars]\ninterval_sec = ${intervalSec}\n`);
+  const result = await runGyr(["run", "--json", "--report", "interval.html", "--config", config], { cwd: folder.path });
+  expect(result.code).toBe(0);
+  const report = lastJson(result);
+  expect(report["positionsAtClose"]).toBe(0);
+  // No history of such bars is recorded, so windows fill during the day first.
+  expect(report["predictions"]).toBeGreaterThan(1_000);
+  expect(report["predictions"]).toBeLessThan(report["bars"] as number);
+});
+
 test("the network can decide, and short sales end flat too", async () => {
   const config = folder.write("cnn.toml", '[strategy]\nsignal = "cnn"\nallow_short = true\ncnn_prob_min = 0.34\n');
   const result = await runGyr(["run", "--json", "--report", "cnn.html", "--config", config], { cwd: folder.path });

@@ -86,6 +86,9 @@ interface Query {
   readonly params: URLSearchParams;
 }
 
+/** Length of each timespan but the day, whose length the calendar knows. */
+const SPAN_US: Readonly<Record<string, number>> = { second: 1_000_000, minute: MINUTE_US, hour: HOUR_US };
+
 export class PolygonRest {
   readonly #timeline: Timeline;
   readonly #tape: MarketTape;
@@ -266,18 +269,12 @@ export class PolygonRest {
       1,
       AGGREGATES_LIMIT_MAX,
     );
-    oneOf(timespan, "timespan", ["minute", "hour", "day"]);
+    oneOf(timespan, "timespan", ["second", "minute", "hour", "day"]);
 
     const items =
       timespan === "day"
         ? this.#dayItems(symbol, multiplier, fromUs, toUs, query.nowUs)
-        : this.#minuteItems(
-            symbol,
-            multiplier * (timespan === "hour" ? HOUR_US : MINUTE_US),
-            fromUs,
-            toUs,
-            query.nowUs,
-          );
+        : this.#minuteItems(symbol, multiplier * SPAN_US[timespan]!, fromUs, toUs, query.nowUs);
     if (isDescending) items.reverse();
     const page = takePage(items, limit);
     const head = `"ticker":${JSON.stringify(symbol)},"queryCount":${page.baseCount},`;
@@ -288,6 +285,8 @@ export class PolygonRest {
 
   /** Buckets of minutes, rising in time. */
   #minuteItems(symbol: string, lengthUs: number, fromUs: number, toUs: number, nowUs: number): Item[] {
+    // The recording is of minutes: it has no bars that would split one.
+    if (lengthUs % MINUTE_US !== 0) return [];
     // The vendor stretches both ends to whole buckets.
     const firstUs = bucketStart(fromUs, lengthUs);
     const lastUs = bucketStart(toUs, lengthUs) + lengthUs - 1;
