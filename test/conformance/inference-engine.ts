@@ -238,7 +238,7 @@ export function inferenceConformance(
 }
 
 /** Windows by name, from the element's index: feature `i % FEATURE_COUNT` of bar `i / FEATURE_COUNT`. */
-const ADVERSARIAL_WINDOWS: [string, (i: number, model: Model) => number][] = [
+export const ADVERSARIAL_WINDOWS: [string, (i: number, model: Model) => number][] = [
   ["zeros", () => 0],
   ["the same value", () => 0.37],
   ["its means", (i, model) => deviationsAt(model, i, 0)],
