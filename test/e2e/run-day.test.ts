@@ -89,10 +89,10 @@ test.each([1, 300])("bars of %i seconds trade the day and end flat", async (inte
   const result = await runGyr(["run", "--json", "--report", "interval.html", "--config", config], { cwd: folder.path });
   expect(result.code).toBe(0);
   const report = lastJson(result);
-  expect(report["positionsAtClose"]).toBe(0);
+  expect(report.positionsAtClose).toBe(0);
   // No history of such bars is recorded, so windows fill during the day first.
-  expect(report["predictions"]).toBeGreaterThan(1_000);
-  expect(report["predictions"]).toBeLessThan(report["bars"] as number);
+  expect(report.predictions).toBeGreaterThan(1_000);
+  expect(report.predictions).toBeLessThan(report.bars as number);
 });
 
 test("the network can decide, and short sales end flat too", async () => {
