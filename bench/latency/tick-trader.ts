@@ -116,7 +116,6 @@ class TickTrader {
         previousClosePxTicks: 80 * TICKS_PER_USD,
       })),
       inference,
-      fallback: inference,
       winRate: WIN_RATE,
       runFolder: folder,
     });

@@ -9,6 +9,7 @@ import { usdFromTicks } from "../core/fixed-point.ts";
 import { UserError } from "../core/user-error.ts";
 import { type Schedule, scheduleOf } from "../engine/schedule.ts";
 import { PolygonRest } from "../feed/polygon/rest.ts";
+import type { EngineChoice } from "../inference/engine-choice.ts";
 import { loadModelByName } from "../inference/model-file.ts";
 import type { Journal } from "../ledger/journal.ts";
 import { type TradingDay as CalendarDay, formatNewYorkTime, newYorkTimeUs, tradingDay } from "../market/calendar.ts";
@@ -24,7 +25,7 @@ import { Interrupt, InterruptedError } from "./run/interrupt.ts";
 import { type Market, openMarket } from "./run/market.ts";
 import { checkReportPath, writeReport } from "./run/report-file.ts";
 import { skipWarnings } from "./run/skips.ts";
-import { dayNumberOf, makeEngine, makeWasm, warmUp } from "./run/start-up.ts";
+import { dayNumberOf, makeEngine, makeShadow, warmUp } from "./run/start-up.ts";
 import { Trader } from "./run/trader.ts";
 import { TradingDay } from "./run/trading-day.ts";
 import { VERSION } from "./version.ts";
@@ -79,6 +80,7 @@ class Run {
   readonly #warnings: string[] = [];
   readonly #startedWallUs = wallUs();
   readonly #startedNs = monotonicNs();
+  #choosing: Promise<EngineChoice> | null = null;
   #market: Market | null = null;
   #trader: Trader | null = null;
   #driver: Driver | null = null;
@@ -96,6 +98,8 @@ class Run {
     checkReportPath(config.paths.report);
     const modelLoading = loadModelByName(config.inference.model);
     modelLoading.catch(() => {});
+    const shadowLoading = makeShadow(config.inference.shadow);
+    shadowLoading.catch(() => {});
     this.#progress.step(
       config.mode === "sim" ? `opening the venue of ${config.sim.day}` : `opening ${config.mode} trading`,
     );
@@ -107,10 +111,14 @@ class Run {
     const rest = new PolygonRest({ url: market.urls.feedRest, apiKey: market.keys.polygonKey });
 
     this.#progress.step("choosing the universe");
-    const [universe, vix, model] = await Promise.all([
+    const choosing = modelLoading.then((model) => makeEngine(config, model));
+    choosing.catch(() => {});
+    this.#choosing = choosing;
+    const [universe, vix, model, shadow] = await Promise.all([
       buildUniverse({ rest, date: market.date, options: config.universe }),
       this.#vix(rest, market.date),
       modelLoading,
+      shadowLoading,
     ]);
     this.#warnings.push(...universe.warnings);
     if (universe.members.length === 0) {
@@ -118,8 +126,9 @@ class Run {
     }
     this.#interrupt.check();
 
-    const inference = await makeEngine(config, model);
-    const fallback = inference.info.engine === "wasm" ? inference : await makeWasm(model);
+    const choice = await choosing;
+    if (choice.text !== "") this.#progress.step(choice.text);
+    for (const text of choice.warnings) this.#warn(text);
     const runFolder = this.#makeRunFolder(market.date);
     const trader = new Trader({
       config,
@@ -129,12 +138,13 @@ class Run {
       urls: market.urls,
       keys: market.keys,
       members: universe.members,
-      inference,
-      fallback,
+      inference: choice.engine,
+      shadow,
       winRate: winRateOf(config, model.card.winRate),
       runFolder,
     });
     this.#trader = trader;
+    this.#listenToEngines(choice, trader);
     trader.record.dayStartUs = session.preOpenUs;
     trader.gate.dayStartUs = session.preOpenUs;
     trader.pipeline.vix = vix;
@@ -158,7 +168,9 @@ class Run {
       date: market.date,
       seed: config.seed,
       configSha256: this.#configSha256,
-      engine: inference.info,
+      engine: choice.engine.info,
+      engineTimings: choice.timings,
+      shadow: shadow.map(({ name, engine }, i) => ({ model: i + 1, name, engine: engine.info })),
       vix,
       universe: universe.members,
     });
@@ -213,7 +225,7 @@ class Run {
       configSha256: this.#configSha256,
       schedule,
       universe,
-      engine: inference.info,
+      choice,
       isModelTrained: model.card.isTrained,
       outcome,
       exitReason: this.#day?.exitReason ?? "flatten",
@@ -237,6 +249,8 @@ class Run {
     this.#progress.stop();
     this.#driver?.stop();
     await Promise.allSettled([this.#trader?.feed.stop(), this.#trader?.gateway.stop(), this.#trader?.journal.close()]);
+    this.#trader?.shadow?.close();
+    await this.#choosing?.then(({ engine }) => engine.close()).catch(() => {});
     await this.#market?.close();
   }
 
@@ -330,6 +344,16 @@ class Run {
       }
       this.#refreshVix(trader, rest, vix !== null ? nowUs : renewedUs);
     });
+  }
+
+  /** Trading goes on whatever happens to an engine; people and the journal are told. */
+  #listenToEngines({ resilient }: EngineChoice, trader: Trader): void {
+    const tell = (text: string) => {
+      this.#warn(text);
+      trader.journal.note(trader.clock.nowUs(), text);
+    };
+    if (resilient !== null) resilient.onTold = tell;
+    if (trader.shadow !== null) trader.shadow.onTold = tell;
   }
 
   #makeRunFolder(date: string): string {

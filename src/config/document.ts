@@ -73,8 +73,8 @@ paper mode. Any other host must be named a second time in \`hosts.allow\` and us
 **Secrets.** ${SECRET_NAMES.map((name) => `\`${name}\``).join(", ")} come from the environment, or from the file named by
 \`secrets.file\`, which must have mode 0600 and belong to you. A key in \`gyr.toml\` is an error whose message does not repeat it.
 
-**Hash.** Every run's fingerprint holds a SHA-256 of the effective values. \`[paths]\` and \`[secrets]\` are left out of it: they say where
-things are, not what is done.`;
+**Hash.** Every run's fingerprint holds a SHA-256 of the effective values. \`[paths]\`, \`[secrets]\` and \`inference.shadow\` are left out of it: they say where
+things are and who watches, not what is done.`;
 
 function sectionMarkdown(section: { name: string; meaning: string; keys: readonly ConfigKey[] }): string {
   const title = section.name === "" ? "## Top level" : `## [${section.name}]\n\n${section.meaning}`;

@@ -402,10 +402,16 @@ function readableReason(error: unknown): string {
   return message.replace(/^TOML Parse error: /, "").replace("(0x0A)", "the end of the line");
 }
 
+/** Keys that decide nothing of what is traded: where things are, and who watches. */
+const NOT_HASHED_SECTIONS = ["paths", "secrets"];
+const NOT_HASHED_KEYS = ["inference.shadow"];
+
 /** Hash of the effective values in the order of their paths. */
 function hashConfig(config: Config): string {
   const hasher = new Bun.CryptoHasher("sha256");
-  const hashed = CONFIG_KEYS.filter((key) => key.section !== "paths" && key.section !== "secrets");
+  const hashed = CONFIG_KEYS.filter(
+    ({ section, path }) => !NOT_HASHED_SECTIONS.includes(section) && !NOT_HASHED_KEYS.includes(path),
+  );
   for (const key of hashed.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {
     hasher.update(`${key.path}=${JSON.stringify(configValue(config, key))}\n`);
   }

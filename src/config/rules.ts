@@ -47,6 +47,17 @@ export const RULES: readonly Rule[] = [
         : null,
   },
   {
+    keys: ["inference.precision", "inference.engine"],
+    check: ({ inference: { precision, engine } }) =>
+      precision === "fp32" || engine === "webgpu"
+        ? null
+        : {
+            what: `inference.precision = "${precision}" is not to be had from inference.engine = "${engine}"${engine === "auto" ? ", which may choose wasm" : ""}`,
+            allowed: 'precision = "fp32" with any engine; "f16" and "int8" with engine = "webgpu"',
+            remedy: 'set inference.engine = "webgpu" where there is a GPU, or inference.precision = "fp32"',
+          },
+  },
+  {
     keys: ["bars.interval_sec"],
     check: ({ bars }) =>
       3600 % bars.intervalSec === 0

@@ -173,7 +173,10 @@ export const configSchema = z.strictObject({
         .enum(["auto", "wasm", "webgpu", "reference"])
         .default("auto")
         .describe("auto: wasm in sim; the fastest measured at start in paper and live."),
-      precision: z.enum(["fp32", "f16", "int8"]).default("fp32").describe("Arithmetic of the network."),
+      precision: z
+        .enum(["fp32", "f16", "int8"])
+        .default("fp32")
+        .describe('Arithmetic of the network; f16 and int8 need engine = "webgpu".'),
       adapter: z
         .string()
         .default("")
@@ -181,6 +184,12 @@ export const configSchema = z.strictObject({
           "GPU adapter by part of its name; a software adapter (swiftshader, llvmpipe) is used only when named here.",
         ),
       model: path.default("untrained").describe("Model folder under models/, or a path to one."),
+      shadow: z
+        .array(path)
+        .max(8)
+        .meta({ allowed: "a list of at most 8, each a model folder's name or path" })
+        .default([])
+        .describe("Further models, named as `model` is, that predict beside it: journaled, and deciding nothing."),
     })
     .prefault({})
     .describe("The network."),

@@ -43,6 +43,7 @@ import {
   type WorksAhead,
   worksAhead,
 } from "../inference/engine.ts";
+import type { ModelSet } from "../inference/model-set.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import {
   MARKET_EVENT_MINUTE_BAR,
@@ -110,8 +111,10 @@ export interface PipelineParts {
   readonly orders: OrderTable;
   readonly bars: BarBuilder;
   readonly features: FeatureEngine;
+  /** Always answers: an engine that can fail has one behind it that cannot. */
   readonly inference: InferenceEngine;
-  readonly fallback: InferenceEngine;
+  /** Models that predict beside it; null where there are none. */
+  readonly shadow: ModelSet | null;
   readonly signal: Signal;
   readonly bracket: Bracket;
   readonly sizer: PositionSizer;
@@ -139,7 +142,6 @@ export class Pipeline {
   eventCount = 0;
   barCount = 0;
   predictionCount = 0;
-  inferenceFailures = 0;
   signalCount = 0;
   orderCount = 0;
   fillCount = 0;
@@ -160,7 +162,19 @@ export class Pipeline {
   readonly #ahead: (InferenceEngine & WorksAhead) | null;
   readonly #toPrepare = new Int32Array(INSTRUMENT_CAPACITY);
   #toPrepareCount = 0;
-  readonly #offset = new Int32Array(1);
+  /**
+   * Windows that wait for the end of the drain, in the order in which their bars closed, where the engine would rather have
+   * many at once: slot, element offset, when the tick came and when its feature row was done (monotonic ns).
+   */
+  readonly #isBatching: boolean;
+  readonly #waitingSlot: Int32Array;
+  readonly #offsets: Int32Array;
+  readonly #waitingTickNs: Float64Array;
+  readonly #waitingStartNs: Float64Array;
+  /** (instrument) 1 while its window waits. */
+  readonly #isWaiting = new Uint8Array(INSTRUMENT_CAPACITY);
+  #waitingCount = 0;
+  /** (window of the call) outputs. */
   readonly #outputs: Float32Array;
   /** Monotonic ns when the frame of the event in work was received. */
   #tsTickNs = 0;
@@ -168,8 +182,14 @@ export class Pipeline {
   constructor(parts: PipelineParts, strategy: StrategyParams) {
     this.#p = parts;
     this.#s = strategy;
-    this.#outputs = new Float32Array(OUTPUT_STRIDE);
     this.#ahead = worksAhead(parts.inference);
+    this.#isBatching = parts.inference.prefersBatch === true && this.#ahead === null;
+    const batchMax = this.#isBatching ? Math.min(parts.inference.batchMax, INSTRUMENT_CAPACITY) : 1;
+    this.#waitingSlot = new Int32Array(batchMax);
+    this.#offsets = new Int32Array(batchMax);
+    this.#waitingTickNs = new Float64Array(batchMax);
+    this.#waitingStartNs = new Float64Array(batchMax);
+    this.#outputs = new Float32Array(batchMax * OUTPUT_STRIDE);
     assert(
       this.#ahead === null || this.#ahead.preparedCapacity >= INSTRUMENT_CAPACITY,
       "every instrument can be prepared",
@@ -191,8 +211,10 @@ export class Pipeline {
       events.tail += 1;
     }
     this.eventCount += count;
-    // All orders of these events are out: time to work ahead.
+    this.#predictWaiting(nowUs);
+    // All orders of these events are out: time to work ahead, then for the models in the shadow.
     this.#prepare();
+    this.workAside();
     return work + count;
   }
 
@@ -213,7 +235,14 @@ export class Pipeline {
     if (count === 0) return;
     this.#tsTickNs = monotonicNs();
     for (let i = 0; i < count; i++) this.#onBarClosed(bars.closedSlots[i]!, nowUs, monotonicNs());
+    this.#predictWaiting(nowUs);
     this.#prepare();
+    this.workAside();
+  }
+
+  /** Lets the models in the shadow go on for as long as their budget says. Called when there is nothing else to do. */
+  workAside(): void {
+    this.#p.shadow?.work(this.#p.features.windows);
   }
 
   /** Market event in, possibly order out. */
@@ -222,6 +251,8 @@ export class Pipeline {
     const slot = events.slot[index]!;
     const tsVenueUs = events.tsVenueUs[index]!;
     const kind = events.kind[index]!;
+    // A decision is made on what was known when its bar closed, however many windows are predicted with it.
+    if (this.#isWaiting[slot] === 1) this.#predictWaiting(nowUs);
     if (!gate.isTimely(tsVenueUs, nowUs)) return;
     if (kind === MARKET_EVENT_QUOTE) {
       prices.applyQuote(slot, events.bidPx[index]!, events.askPx[index]!, tsVenueUs);
@@ -281,39 +312,72 @@ export class Pipeline {
     );
     this.barCount += 1;
     const featuresNs = monotonicNs();
-    if (features.isReady(slot)) this.#predict(slot, nowUs, featuresNs);
+    if (features.isReady(slot)) {
+      if (this.#isBatching) this.#predictLater(slot, nowUs, featuresNs);
+      else this.#predict(slot, nowUs, featuresNs);
+    }
     this.#p.record.bar(slot, bars.closedStartUs[slot]!, bars.closedClosePx[slot]!);
     latencies.features.record(featuresNs - startNs);
   }
 
   /** Window in, prediction out and acted on. */
   #predict(slot: number, nowUs: number, startNs: number): void {
-    const { features, inference, fallback, latencies, journal } = this.#p;
+    const { features, inference } = this.#p;
     const offset = features.windowOffset(slot);
-    this.#offset[0] = offset;
-    let code =
+    this.#offsets[0] = offset;
+    const code =
       this.#ahead === null
-        ? inference.predict(features.windows, this.#offset, 1, this.#outputs)
+        ? inference.predict(features.windows, this.#offsets, 1, this.#outputs)
         : this.#ahead.predictPrepared(slot, features.windows, offset, this.#outputs);
-    if (code !== ENGINE_OK) {
-      this.inferenceFailures += 1;
-      code = fallback.predict(features.windows, this.#offset, 1, this.#outputs);
-    }
-    assert(code === ENGINE_OK, "the fallback engine always answers");
+    assert(code === ENGINE_OK, "the engine, or the one behind it, always answers");
+    this.#onPredicted(slot, 0, nowUs, startNs, monotonicNs());
+  }
+
+  /** Puts the window beside those that wait. */
+  #predictLater(slot: number, nowUs: number, startNs: number): void {
+    if (this.#waitingCount === this.#waitingSlot.length) this.#predictWaiting(nowUs);
+    const at = this.#waitingCount++;
+    this.#waitingSlot[at] = slot;
+    this.#offsets[at] = this.#p.features.windowOffset(slot);
+    this.#waitingTickNs[at] = this.#tsTickNs;
+    this.#waitingStartNs[at] = startNs;
+    this.#isWaiting[slot] = 1;
+  }
+
+  /** Windows that wait in, predictions out and acted on in the order of the bars. */
+  #predictWaiting(nowUs: number): void {
+    const count = this.#waitingCount;
+    if (count === 0) return;
+    const { features, inference } = this.#p;
+    const code = inference.predict(features.windows, this.#offsets, count, this.#outputs);
+    assert(code === ENGINE_OK, "the engine, or the one behind it, always answers");
     const inferenceNs = monotonicNs();
+    this.#waitingCount = 0;
+    for (let i = 0; i < count; i++) {
+      const slot = this.#waitingSlot[i]!;
+      this.#isWaiting[slot] = 0;
+      this.#tsTickNs = this.#waitingTickNs[i]!;
+      this.#onPredicted(slot, i * OUTPUT_STRIDE, nowUs, this.#waitingStartNs[i]!, inferenceNs);
+    }
+  }
+
+  /** The outputs at `at` are in: decision and order first, then what can wait. */
+  #onPredicted(slot: number, at: number, nowUs: number, startNs: number, inferenceNs: number): void {
+    const { features, latencies, journal, shadow } = this.#p;
     this.predictionCount += 1;
-    this.#onPrediction(slot, nowUs, inferenceNs);
+    this.#onPrediction(slot, at, nowUs, inferenceNs);
     this.#prepareLater(slot);
     const out = this.#outputs;
     journal.prediction(
       nowUs,
       slot,
-      out[OUTPUT_SELL_PROB]!,
-      out[OUTPUT_HOLD_PROB]!,
-      out[OUTPUT_BUY_PROB]!,
-      out[OUTPUT_VOLATILITY]!,
-      out[OUTPUT_MOMENTUM]!,
+      out[at + OUTPUT_SELL_PROB]!,
+      out[at + OUTPUT_HOLD_PROB]!,
+      out[at + OUTPUT_BUY_PROB]!,
+      out[at + OUTPUT_VOLATILITY]!,
+      out[at + OUTPUT_MOMENTUM]!,
     );
+    if (shadow !== null) shadow.note(slot, features.windowOffset(slot), nowUs);
     latencies.inference.record(inferenceNs - startNs);
   }
 
@@ -336,8 +400,8 @@ export class Pipeline {
   }
 
   /** Prediction in, possibly order out. */
-  #onPrediction(slot: number, nowUs: number, startNs: number): void {
-    this.#decide(slot);
+  #onPrediction(slot: number, at: number, nowUs: number, startNs: number): void {
+    this.#decide(slot, at);
     const { signal, journal } = this.#p;
     if (signal.direction === 0) return;
     this.signalCount += 1;
@@ -354,10 +418,10 @@ export class Pipeline {
   }
 
   /** Leaves the signal of the configured rule in `signal`. */
-  #decide(slot: number): void {
+  #decide(slot: number, at: number): void {
     const { features, signal } = this.#p;
     if (this.#s.signal === "cnn") {
-      cnnSignal(this.#outputs, 0, this.#s.cnnProbMin, signal);
+      cnnSignal(this.#outputs, at, this.#s.cnnProbMin, signal);
       return;
     }
     const row = slot * FEATURE_COUNT;

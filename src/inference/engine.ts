@@ -39,6 +39,10 @@ export interface InferenceEngine {
   readonly info: EngineInfo;
   /** Windows one call can take. */
   readonly batchMax: number;
+  /** One call of many windows takes little more than one of a single window: whoever has several gives them together. */
+  readonly prefersBatch?: boolean;
+  /** Why the engine no longer answers; "" while it does. An engine without it cannot fail. */
+  readonly failure?: string;
   /**
    * Forward pass of `count` windows.
    *

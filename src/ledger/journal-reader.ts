@@ -31,6 +31,11 @@ export interface JournalPrediction extends SymbolRow {
   readonly momentum: number;
 }
 
+export interface JournalShadowPrediction extends JournalPrediction {
+  /** Which model, as the manifest counts them, from 1. */
+  readonly model: number;
+}
+
 export interface JournalIntent extends SymbolRow {
   readonly row: number;
   readonly side: number;
@@ -96,6 +101,7 @@ export interface JournalDay {
   readonly symbols: readonly string[];
   readonly states: readonly JournalState[];
   readonly predictions: readonly JournalPrediction[];
+  readonly shadowPredictions: readonly JournalShadowPrediction[];
   readonly intents: readonly JournalIntent[];
   readonly orderStatuses: readonly JournalOrderStatus[];
   readonly fills: readonly JournalFill[];
@@ -147,6 +153,7 @@ function readDay(db: Database, path: string): JournalDay {
     symbols,
     states: rows("states"),
     predictions: rows("predictions"),
+    shadowPredictions: rows("shadow_predictions"),
     intents: rows("intents"),
     orderStatuses: rows("order_statuses"),
     fills: rows("fills"),

@@ -23,6 +23,7 @@ export const JOURNAL_DENIAL = 6;
 export const JOURNAL_FILTERED = 7;
 export const JOURNAL_NOTE = 8;
 export const JOURNAL_BAR = 9;
+export const JOURNAL_SHADOW_PREDICTION = 10;
 
 export const RECORD_KIND_AT = 4;
 export const RECORD_TEXT_BYTES_AT = 5;

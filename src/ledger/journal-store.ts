@@ -12,6 +12,7 @@ import {
   JOURNAL_NOTE,
   JOURNAL_ORDER_STATUS,
   JOURNAL_PREDICTION,
+  JOURNAL_SHADOW_PREDICTION,
   JOURNAL_STATE,
   RECORD_KIND_AT,
   RECORD_NUMBERS_AT,
@@ -20,7 +21,7 @@ import {
 } from "./journal-records.ts";
 
 /** Layout of the tables; a reader refuses any other. */
-export const JOURNAL_SCHEMA_VERSION = 1;
+export const JOURNAL_SCHEMA_VERSION = 2;
 
 interface TableSpec {
   readonly table: string;
@@ -83,6 +84,11 @@ const TABLES: Readonly<Record<number, TableSpec>> = {
   [JOURNAL_BAR]: {
     table: "bars",
     numbers: ["slot", "open_px", "high_px", "low_px", "close_px", "volume", "turnover_usd"],
+    text: "",
+  },
+  [JOURNAL_SHADOW_PREDICTION]: {
+    table: "shadow_predictions",
+    numbers: ["slot", "model", "sell_prob", "hold_prob", "buy_prob", "volatility", "momentum"],
     text: "",
   },
 };

@@ -20,6 +20,7 @@ import {
   JOURNAL_NOTE,
   JOURNAL_ORDER_STATUS,
   JOURNAL_PREDICTION,
+  JOURNAL_SHADOW_PREDICTION,
   JOURNAL_STATE,
   putRecordText,
 } from "./journal-records.ts";
@@ -145,6 +146,31 @@ export class Journal {
     f64[at + 3] = buyProb;
     f64[at + 4] = volatility;
     f64[at + 5] = momentum;
+    this.#commit();
+  }
+
+  /** What a model in the shadow said; `model` as the manifest counts them, from 1. */
+  shadowPrediction(
+    tsUs: number,
+    slot: number,
+    model: number,
+    sellProb: number,
+    holdProb: number,
+    buyProb: number,
+    volatility: number,
+    momentum: number,
+  ): void {
+    const offset = this.#claim(false);
+    if (offset < 0) return;
+    const { f64 } = this.#ring!;
+    const at = beginRecord(this.#ring!, offset, JOURNAL_SHADOW_PREDICTION, tsUs);
+    f64[at] = slot;
+    f64[at + 1] = model;
+    f64[at + 2] = sellProb;
+    f64[at + 3] = holdProb;
+    f64[at + 4] = buyProb;
+    f64[at + 5] = volatility;
+    f64[at + 6] = momentum;
     this.#commit();
   }
 

@@ -90,6 +90,8 @@ export interface RunReport {
   readonly engine: string;
   readonly precision: string;
   readonly adapter: string;
+  /** What the engines took at start and which was taken; absent where nothing was measured. */
+  readonly engineChoice?: string;
   readonly model: string;
   readonly modelSha256: string;
   readonly isModelTrained: boolean;

@@ -40,7 +40,6 @@ const trader = new Trader({
     previousClosePxTicks: 1_000_000,
   })),
   inference: wasm,
-  fallback: wasm,
   winRate: 0.52,
   runFolder: folder,
 });

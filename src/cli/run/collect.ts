@@ -7,7 +7,7 @@ import { MINUTE_COUNT } from "../../engine/day-record.ts";
 import { fillLines, fingerprintOf, ROLE_NAMES } from "../../engine/fingerprint.ts";
 import { LATENCY_MEANINGS, type Latencies } from "../../engine/latencies.ts";
 import type { Schedule } from "../../engine/schedule.ts";
-import type { EngineInfo } from "../../inference/engine.ts";
+import type { EngineChoice } from "../../inference/engine-choice.ts";
 import type { LatencyStage, ReportFill, ReportSeries, ReportTrade, RunReport } from "../../observe/run-report.ts";
 import { DENIALS, DENIED_OK } from "../../risk/denials.ts";
 import { FILTER_PASS, FILTERS } from "../../strategy/filters.ts";
@@ -22,7 +22,7 @@ export interface CollectInputs {
   readonly configSha256: string;
   readonly schedule: Schedule;
   readonly universe: Universe;
-  readonly engine: EngineInfo;
+  readonly choice: EngineChoice;
   readonly isModelTrained: boolean;
   readonly outcome: RunReport["outcome"];
   readonly exitReason: "flatten" | "shutdown";
@@ -40,7 +40,8 @@ export interface CollectInputs {
 const MINUTE_US = 60_000_000;
 
 export function collectReport(inputs: CollectInputs): RunReport {
-  const { trader, config, schedule, engine } = inputs;
+  const { trader, config, schedule, choice } = inputs;
+  const engine = choice.engine.info;
   const { pipeline, record, orders, instruments, ledger } = trader;
   const fills = reportFills(trader);
   const trades = reportTrades(trader, inputs.exitReason);
@@ -84,6 +85,7 @@ export function collectReport(inputs: CollectInputs): RunReport {
     engine: engine.engine,
     precision: engine.precision,
     adapter: engine.adapter,
+    ...(choice.text === "" ? {} : { engineChoice: choice.text }),
     model: engine.model,
     modelSha256: engine.modelSha256,
     isModelTrained: inputs.isModelTrained,
@@ -103,7 +105,7 @@ export function collectReport(inputs: CollectInputs): RunReport {
     warnings: inputs.warnings,
     reportPath: inputs.reportPath,
     journalPath: inputs.journalPath,
-    counters: counters(trader),
+    counters: counters(trader, choice),
   };
 }
 
@@ -262,8 +264,8 @@ function stageOf(stage: keyof Latencies, histogram: Histogram): LatencyStage {
   };
 }
 
-function counters(trader: Trader): Record<string, number> {
-  const { feed, gate, gateway, bars, pipeline, record } = trader;
+function counters(trader: Trader, { resilient }: EngineChoice): Record<string, number> {
+  const { feed, gate, gateway, bars, record, shadow } = trader;
   const prefixed = (prefix: string, values: object) =>
     Object.fromEntries(
       Object.entries(values)
@@ -275,7 +277,11 @@ function counters(trader: Trader): Record<string, number> {
     ...prefixed("events", gate.counters),
     ...prefixed("bars", bars.counters),
     ...prefixed("gateway", gateway.counters),
-    "inference.failures": pipeline.inferenceFailures,
+    "inference.failedCalls": resilient?.failedCalls ?? 0,
+    "inference.fallbackCalls": resilient?.fallbackCalls ?? 0,
+    "inference.restores": resilient?.restores ?? 0,
+    "inference.failedRestores": resilient?.failedRestores ?? 0,
+    ...shadow?.counters(),
     "report.fillsDropped": record.fillsDropped,
   };
 }

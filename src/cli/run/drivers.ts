@@ -32,7 +32,10 @@ export class WallDriver implements Driver {
     const { feed, gateway, pipeline, clock, timers } = this.#trader;
     feed.onFrame = () => void pipeline.drain(clock.nowUs());
     gateway.onExecution = () => void pipeline.drainExecutions(clock.nowUs());
-    this.#interval = setInterval(() => timers.runDue(clock.nowUs()), TIMER_CHECK_MS);
+    this.#interval = setInterval(() => {
+      timers.runDue(clock.nowUs());
+      pipeline.workAside();
+    }, TIMER_CHECK_MS);
   }
 
   stop(): void {

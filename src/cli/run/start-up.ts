@@ -1,31 +1,39 @@
 // From nothing to armed: what has to be known before the first tick, each step as early as its inputs allow.
 
 import type { Config } from "../../config/schema.ts";
+import { WallDelays } from "../../feed/delays.ts";
 import type { PolygonRest } from "../../feed/polygon/rest.ts";
 import type { InferenceEngine } from "../../inference/engine.ts";
-import type { Model } from "../../inference/model-file.ts";
-import { ReferenceEngine } from "../../inference/reference/forward-pass.ts";
+import { chooseEngine, type EngineChoice } from "../../inference/engine-choice.ts";
+import { loadModelByName, type Model } from "../../inference/model-file.ts";
+import type { ShadowMember } from "../../inference/model-set.ts";
 import { WasmEngine } from "../../inference/wasm/forward-pass.ts";
 import type { Trader } from "./trader.ts";
 
-/** Windows one call of an engine takes; the whole universe. */
-const BATCH_MAX = 256;
-
-/**
- * The engine that predicts. `auto` is wasm in sim, where a run must give the same bits on every machine.
- * In paper and live `auto` is wasm too until it is measured against the others.
- */
-export async function makeEngine(config: Config, model: Model): Promise<InferenceEngine> {
-  const { engine, adapter } = config.inference;
-  if (engine === "reference") return new ReferenceEngine(model);
-  if (engine !== "webgpu") return makeWasm(model);
-  const { WebGpuEngine } = await import("../../inference/webgpu/forward-pass.ts");
-  return WebGpuEngine.create({ model, adapterName: adapter, batchMax: BATCH_MAX });
+/** The engine that predicts: the one named, or the faster one where real time counts. */
+export function makeEngine(config: Config, model: Model): Promise<EngineChoice> {
+  const { engine, precision, adapter } = config.inference;
+  return chooseEngine({
+    model,
+    engine,
+    precision,
+    adapter,
+    isMeasured: config.mode !== "sim",
+    universeCount: config.universe.size,
+    delays: new WallDelays(),
+    seed: config.seed,
+  });
 }
 
-/** The engine that answers when the first one fails. */
+/** The engine that runs everywhere. */
 export function makeWasm(model: Model): Promise<InferenceEngine> {
   return WasmEngine.create(model);
+}
+
+/** The models of `[inference] shadow`, each in an engine of its own. A model that cannot be used is an error, as the first is. */
+export async function makeShadow(names: readonly string[]): Promise<ShadowMember[]> {
+  const models = await Promise.all(names.map((name) => loadModelByName(name)));
+  return Promise.all(models.map(async (model, i) => ({ name: names[i]!, engine: await makeWasm(model) })));
 }
 
 const US_PER_DAY = 86_400_000_000;

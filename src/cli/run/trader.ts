@@ -17,6 +17,7 @@ import { PolygonFeed } from "../../feed/polygon/socket.ts";
 import { AlpacaGateway } from "../../gateway/alpaca/alpaca-gateway.ts";
 import { ExecutionRing } from "../../gateway/gateway.ts";
 import type { InferenceEngine } from "../../inference/engine.ts";
+import { ModelSet, SHADOW_BUDGET_US, type ShadowMember } from "../../inference/model-set.ts";
 import { DayFees } from "../../ledger/fees.ts";
 import { Journal } from "../../ledger/journal.ts";
 import { Ledger } from "../../ledger/ledger.ts";
@@ -57,8 +58,10 @@ export interface TraderOptions {
   readonly urls: TraderUrls;
   readonly keys: TraderKeys;
   readonly members: readonly UniverseMember[];
+  /** Always answers. */
   readonly inference: InferenceEngine;
-  readonly fallback: InferenceEngine;
+  /** Models in the shadow; none where not given. */
+  readonly shadow?: readonly ShadowMember[];
   /** Win rate for sizing, 0..1. */
   readonly winRate: number;
   /** Folder of the run's journal. */
@@ -90,6 +93,7 @@ export class Trader {
   readonly feed: PolygonFeed;
   readonly gateway: AlpacaGateway;
   readonly flattener: Flattener;
+  readonly shadow: ModelSet | null;
   readonly pipeline: Pipeline;
 
   constructor(options: TraderOptions) {
@@ -169,6 +173,7 @@ export class Trader {
       isDeferred: options.isLockstep,
     });
     this.flattener = new Flattener(arena, this.instruments, this.orders, this.ledger, this.gateway, this.journal);
+    this.shadow = shadowOf(options, this.journal);
     const fees = new DayFees(options.date);
     this.pipeline = new Pipeline(
       {
@@ -181,7 +186,7 @@ export class Trader {
         bars: this.bars,
         features: this.features,
         inference: options.inference,
-        fallback: options.fallback,
+        shadow: this.shadow,
         signal: new Signal(),
         bracket: new Bracket(),
         sizer: this.sizer,
@@ -200,6 +205,14 @@ export class Trader {
     );
     this.feed.onFull = () => void this.pipeline.drain(this.clock.nowUs());
   }
+}
+
+/** Null without members, so that the pipeline asks nothing of it. */
+function shadowOf({ shadow = [], isLockstep }: TraderOptions, journal: Journal): ModelSet | null {
+  if (shadow.length === 0) return null;
+  // In lockstep the market waits: every member sees every window, in each run.
+  const budgetUs = isLockstep ? Number.POSITIVE_INFINITY : SHADOW_BUDGET_US;
+  return new ModelSet({ members: shadow, capacity: INSTRUMENT_CAPACITY, budgetUs, journal });
 }
 
 function fillInstruments(instruments: Instruments, members: readonly UniverseMember[]): void {
