@@ -16,11 +16,8 @@ import {
 } from "../../src/inference/engine.ts";
 import { ReferenceEngine } from "../../src/inference/reference/forward-pass.ts";
 import { listAdapters } from "../../src/inference/webgpu/adapters.ts";
-import {
-  REFERENCE_TOLERANCE,
-  WebGpuEngine,
-  type WebGpuEngineOptions,
-} from "../../src/inference/webgpu/forward-pass.ts";
+import { WebGpuEngine, type WebGpuEngineOptions } from "../../src/inference/webgpu/forward-pass.ts";
+import { REFERENCE_TOLERANCES } from "../../src/inference/webgpu/forward-stage.ts";
 import { KERNELS } from "../../src/inference/webgpu/kernels.ts";
 import type { WebGpuError } from "../../src/inference/webgpu/webgpu-error.ts";
 import { inferenceConformance } from "../conformance/inference-engine.ts";
@@ -29,13 +26,14 @@ import { useTestAdapter } from "../support/vulkan.ts";
 import { randomWindows } from "../support/windows.ts";
 
 const BATCH_MAX = 100;
+const REFERENCE_TOLERANCE = REFERENCE_TOLERANCES.fp32;
 const adapter = await useTestAdapter();
 const SOURCE = KERNELS["forward-pass"].source;
 
 inferenceConformance(
   `webgpu on ${adapter.name || adapter.skipReason}`,
   (model) => WebGpuEngine.create({ model, adapterName: adapter.name, batchMax: BATCH_MAX, isChecked: true }),
-  { skipReason: adapter.skipReason, tolerance: REFERENCE_TOLERANCE },
+  { skipReason: adapter.skipReason, tolerance: REFERENCE_TOLERANCES.fp32 },
 );
 
 describe.skipIf(adapter.skipReason !== "")(`WGSL forward pass on ${adapter.name || adapter.skipReason}`, () => {

