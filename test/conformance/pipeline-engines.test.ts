@@ -1,5 +1,5 @@
 // The same market through the whole pipeline with engines that differ in how they are called and how they fail: what is decided
-// is the same, in the same order. The network decides here. test/shader/pipeline-engines.test.ts does it on a GPU device.
+// is the same, in the same order. The network decides here. test/shader/resilient-engine.test.ts does it on a GPU device.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Prng } from "../../src/core/prng.ts";

@@ -49,7 +49,7 @@ export class PipelineWorld {
     return world;
   }
 
-  private constructor({ inference, shadow, isLockstep = true, config = {} }: PipelineWorldOptions) {
+  private constructor({ inference, shadow = [], isLockstep = true, config = {} }: PipelineWorldOptions) {
     this.#folder = mkdtempSync(join(tmpdir(), "gyr-pipeline-"));
     const strategy = { signal: "cnn", cnnProbMin: 0.34, allowShort: true };
     this.trader = new Trader({

@@ -17,7 +17,7 @@ const model = randomModel(7);
 const windows = randomWindows(model, WINDOWS, 1);
 const offsets = Int32Array.from({ length: WINDOWS }, (_, i) => i * WINDOW_ELEMS);
 let wasm: WasmEngine;
-let expected: Float32Array;
+let expected: Float32Array<ArrayBuffer>;
 
 beforeAll(async () => {
   wasm = await WasmEngine.create(model);
