@@ -111,7 +111,7 @@ class Run {
     const rest = new PolygonRest({ url: market.urls.feedRest, apiKey: market.keys.polygonKey });
 
     this.#progress.step("choosing the universe");
-    const choosing = modelLoading.then((model) => makeEngine(config, model));
+    const choosing = modelLoading.then((model) => makeEngine(config, model, market.clock));
     choosing.catch(() => {});
     this.#choosing = choosing;
     const [universe, vix, model, shadow] = await Promise.all([

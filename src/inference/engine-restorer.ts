@@ -15,6 +15,8 @@ export interface RestorerOptions {
   /** A new engine of the same kind, compiled, self-tested and warm; rejects where there is none. */
   readonly remake: () => Promise<InferenceEngine>;
   readonly delays: RestoreDelays;
+  /** Milliseconds until the thread can be spared for a while, 0 now. Making a device holds it up: no tick shall wait for that. */
+  readonly quietInMs?: () => number;
   /** Spreads the attempts, so that several processes on one GPU do not try at once. */
   readonly prng: Prng;
 }
@@ -67,7 +69,14 @@ export class EngineRestorer {
     const { delays, prng } = this.#options;
     const longest = Math.min(RESTORE_FIRST_MS * 2 ** this.#attempts, RESTORE_LONGEST_MS);
     this.#attempts += 1;
-    this.#timer = delays.after(longest * (0.5 + 0.5 * prng.next()), () => void this.#try());
+    this.#timer = delays.after(longest * (0.5 + 0.5 * prng.next()), () => this.#tryWhenQuiet());
+  }
+
+  #tryWhenQuiet(): void {
+    const { delays, quietInMs } = this.#options;
+    const waitMs = quietInMs?.() ?? 0;
+    if (waitMs > 0) this.#timer = delays.after(waitMs, () => this.#tryWhenQuiet());
+    else void this.#try();
   }
 
   async #try(): Promise<void> {

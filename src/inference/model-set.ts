@@ -197,14 +197,15 @@ export class ModelSet {
     queueMicrotask(() => this.onTold(`the shadow model ${member.name} is switched off: ${reason}`));
   }
 
-  /** For the report: what each member did, by its name. */
+  /** For the report: what each member did, by its number and name. */
   // hot-ok: at the end of the run
   counters(): Record<string, number> {
     const counters: Record<string, number> = {};
-    for (const { name, predictions, skipped, count, isOn } of this.#members) {
-      counters[`shadow.${name}.predictions`] = predictions;
-      counters[`shadow.${name}.skipped`] = skipped + count;
-      counters[`shadow.${name}.switchedOff`] = isOn ? 0 : 1;
+    for (const [index, { name, predictions, skipped, count, isOn }] of this.#members.entries()) {
+      const prefix = `shadow.${index + 1}.${name}`;
+      counters[`${prefix}.predictions`] = predictions;
+      counters[`${prefix}.skipped`] = skipped + count;
+      counters[`${prefix}.switchedOff`] = isOn ? 0 : 1;
     }
     return counters;
   }

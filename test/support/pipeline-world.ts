@@ -113,8 +113,10 @@ export class PipelineWorld {
     events.tsRecvNs[row] = 0;
     if ((this.#event++ & 1) === 0) {
       events.kind[row] = MARKET_EVENT_QUOTE;
-      events.bidPx[row] = px - 0.01;
-      events.askPx[row] = px + 0.01;
+      // Around the widest spread that the strategy takes, so that a decision made a quote too late is another one.
+      const halfSpreadPx = px * 0.0015 * prng.next();
+      events.bidPx[row] = px - halfSpreadPx;
+      events.askPx[row] = px + halfSpreadPx;
     } else {
       events.kind[row] = MARKET_EVENT_TRADE;
       events.px[row] = px;

@@ -1,6 +1,7 @@
 // From nothing to armed: what has to be known before the first tick, each step as early as its inputs allow.
 
 import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
 import { WallDelays } from "../../feed/delays.ts";
 import type { PolygonRest } from "../../feed/polygon/rest.ts";
 import type { InferenceEngine } from "../../inference/engine.ts";
@@ -11,7 +12,7 @@ import { WasmEngine } from "../../inference/wasm/forward-pass.ts";
 import type { Trader } from "./trader.ts";
 
 /** The engine that predicts: the one named, or the faster one where real time counts. */
-export function makeEngine(config: Config, model: Model): Promise<EngineChoice> {
+export function makeEngine(config: Config, model: Model, clock: Clock): Promise<EngineChoice> {
   const { engine, precision, adapter } = config.inference;
   return chooseEngine({
     model,
@@ -21,8 +22,23 @@ export function makeEngine(config: Config, model: Model): Promise<EngineChoice> 
     isMeasured: config.mode !== "sim",
     universeCount: config.universe.size,
     delays: new WallDelays(),
+    // In sim the market waits, or nothing is at stake.
+    quietInMs: config.mode === "sim" ? () => 0 : () => quietInMs(clock.nowUs(), config.bars.intervalSec),
     seed: config.seed,
   });
+}
+
+/** Part of a bar's interval in which nothing is decided: late bars of the one before are in, and its end is far. */
+const QUIET_FROM = 0.25;
+const QUIET_UNTIL = 0.6;
+
+/** Milliseconds of market time until the middle of a bar, 0 within it. */
+export function quietInMs(nowUs: number, intervalSec: number): number {
+  const intervalMs = intervalSec * 1_000;
+  const phaseMs = (nowUs / 1_000) % intervalMs;
+  const fromMs = QUIET_FROM * intervalMs;
+  if (phaseMs < fromMs) return Math.ceil(fromMs - phaseMs);
+  return phaseMs < QUIET_UNTIL * intervalMs ? 0 : Math.ceil(intervalMs - phaseMs + fromMs);
 }
 
 /** The engine that runs everywhere. */

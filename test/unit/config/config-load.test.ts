@@ -84,10 +84,11 @@ describe("sources and hash", () => {
     expect(Object.keys(sources).toSorted()).toEqual(CONFIG_KEYS.map((key) => key.path).toSorted());
   });
 
-  test("the hash follows every value but where files are", () => {
+  test("the hash follows every value but where files are and who watches", () => {
     const base = loadConfig({ text: "" }).sha256;
     expect(base).toMatch(/^[0-9a-f]{64}$/);
     expect(loadConfig({ text: "seed = 1\n[paths]\nreport = 'other.html'\n[secrets]\nfile = 'k'" }).sha256).toBe(base);
+    expect(loadConfig({ text: "[inference]\nshadow = ['a', 'b']" }).sha256).toBe(base);
     const others = ["seed = 2", "[exits]\nreward_risk = 2.5", "[universe]\nexclude = ['SPY']", "[sim]\nspeed = 1"];
     const hashes = others.map((text) => loadConfig({ text }).sha256);
     expect(new Set([base, ...hashes]).size).toBe(others.length + 1);
@@ -141,6 +142,10 @@ describe("one mistake is one problem with its line", () => {
     ["constructor = 1", "constructor", 1, /no key/],
     ['"" = 1', "", 1, /no key/],
     // combinations
+    ['[inference]\nprecision = "int8"', "inference.precision", 2, /engine = "auto".*engine = "webgpu"/s],
+    ['[inference]\nengine = "wasm"\nprecision = "f16"', "inference.precision", 3, /"f16".*"wasm".*engine = "webgpu"/s],
+    ['[inference]\nshadow = "mine"', "inference.shadow", 2, /at most 8/],
+    ['[inference]\nshadow = ["a","b","c","d","e","f","g","h","i"]', "inference.shadow", 2, /at most 8/],
     ['[session]\nentry_end = "09:00"\nentry_start = "09:31"', "session.entry_end", 2, /not after session\.entry_start/],
     ['[session]\nflat_by = "15:30"', "session.flat_by", 2, /not after session\.entry_end/],
     ['[session]\nflat_by = "16:00"', "session.flat_by", 2, /before the market closes/],

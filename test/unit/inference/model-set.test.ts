@@ -92,10 +92,10 @@ test.each<[Fault, string]>([
   expect(world.seen.filter((prediction) => prediction.model === 3)).toHaveLength(2 * SLOTS);
   expect(world.set.pendingCount).toBe(0);
   expect(world.set.counters()).toMatchObject({
-    "shadow.m1.predictions": 2 * SLOTS,
-    "shadow.m1.switchedOff": 0,
-    "shadow.m2.predictions": 0,
-    "shadow.m2.switchedOff": 1,
+    "shadow.1.m1.predictions": 2 * SLOTS,
+    "shadow.1.m1.switchedOff": 0,
+    "shadow.2.m2.predictions": 0,
+    "shadow.2.m2.switchedOff": 1,
   });
 });
 
@@ -135,7 +135,7 @@ test("where the market waits, slow is no fault and nothing is left over", () => 
   world.noteAll(1);
   world.set.work(windows);
   expect(world.seen).toHaveLength(SLOTS);
-  expect(world.set.counters()["shadow.m1.switchedOff"]).toBe(0);
+  expect(world.set.counters()["shadow.1.m1.switchedOff"]).toBe(0);
 });
 
 test("a window that the next bar overtakes is skipped and counted, and the newer one predicted once", () => {
@@ -145,7 +145,7 @@ test("a window that the next bar overtakes is skipped and counted, and the newer
   world.set.work(windows);
   expect(world.seen).toHaveLength(1);
   expect(world.seen[0]!.tsUs).toBe(2);
-  expect(world.set.counters()["shadow.m1.skipped"]).toBe(1);
+  expect(world.set.counters()["shadow.1.m1.skipped"]).toBe(1);
 });
 
 test("a budget that is used up leaves the rest for the next drain, where it goes on in turn", () => {

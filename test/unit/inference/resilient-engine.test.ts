@@ -34,6 +34,8 @@ class World {
   next: FaultyEngine | null = new FaultyEngine(wasm);
   readonly primary = new FaultyEngine(wasm);
   readonly engine: ResilientEngine;
+  /** Milliseconds until the thread can be spared. */
+  quietInMs = 0;
   readonly #out = new Float32Array(WINDOWS * OUTPUT_STRIDE);
 
   constructor() {
@@ -42,6 +44,7 @@ class World {
       fallback: wasm,
       delays: this.delays,
       prng: new Prng(1),
+      quietInMs: () => this.quietInMs,
       remake: async () => {
         if (this.next === null) throw new Error("no such device");
         this.made.push(this.next);
@@ -153,6 +156,19 @@ test("a device that is back and fails again at once goes on where the pauses wer
     await settled();
   }
   expect(world.engine).toMatchObject({ failedCalls: 5, restores: 4 });
+});
+
+test("an engine is made anew only when the thread can be spared", async () => {
+  const world = new World();
+  world.primary.fault = "code";
+  world.predict();
+  await settled();
+  world.quietInMs = 12_000;
+  await world.delays.pass();
+  expect(world.engine.restores).toBe(0);
+  world.quietInMs = 0;
+  expect(await world.delays.pass()).toBe(12_000);
+  expect(world.engine.restores).toBe(1);
 });
 
 test("a closed engine closes its primary and does not try to have it back", async () => {

@@ -71,6 +71,7 @@ test("a day written through the ring reads back equal", async () => {
   journal.denial(TS_US + 5, 0, 4);
   journal.filtered(TS_US + 6, 1, 2);
   journal.note(TS_US + 7, "order stream lost: closed by the broker (1006) — wait");
+  journal.shadowPrediction(TS_US + 8, 0, 2, 0.5, 0.3, 0.2, 0.6, -0.4);
   journal.meta("end", { pnlTicks: -12_345 });
   expect(await journal.close()).toEqual({ isComplete: true, leftCount: 0, message: "" });
 
@@ -103,6 +104,20 @@ test("a day written through the ring reads back equal", async () => {
       buyProb: 0.5,
       volatility: 0.7,
       momentum: -0.1,
+    },
+  ]);
+  expect(day.shadowPredictions).toEqual([
+    {
+      number: 9,
+      tsUs: TS_US + 8,
+      slot: 0,
+      model: 2,
+      symbol: "SPY",
+      sellProb: 0.5,
+      holdProb: 0.3,
+      buyProb: 0.2,
+      volatility: 0.6,
+      momentum: -0.4,
     },
   ]);
   expect(day.intents).toEqual([
