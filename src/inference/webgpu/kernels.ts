@@ -1,5 +1,6 @@
 // Every WGSL kernel of gyr, under its stem. A test holds this table, shaders/ and test/shader/ to each other.
 
+import features from "../../../shaders/features.wgsl" with { type: "text" };
 import forwardPass from "../../../shaders/forward-pass.wgsl" with { type: "text" };
 import forwardPassF16 from "../../../shaders/forward-pass-f16.wgsl" with { type: "text" };
 import forwardPassInt8 from "../../../shaders/forward-pass-int8.wgsl" with { type: "text" };
@@ -21,6 +22,13 @@ const DENSE_BYTES = (256 + 128 + 64 + 32 + 8 + 1) * 4;
 const ROW_BYTES = 58 * 3;
 
 export const KERNELS = {
+  // changes, log returns and volumes of 69 bars
+  features: {
+    source: features,
+    entryPoint: "main",
+    workgroupSize: 64,
+    workgroupBytes: 3 * 69 * 4,
+  },
   "forward-pass": {
     source: forwardPass,
     entryPoint: "main",
