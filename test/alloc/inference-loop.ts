@@ -1,6 +1,6 @@
 // Run by inference.alloc.test.ts in a process of its own: warms up, collects, then works between two marks on standard error.
 //
-//   bun test/alloc/inference-loop.ts predict|features|garbage
+//   bun test/alloc/inference-loop.ts predict|resilient|shadow|features|garbage
 
 import { writeSync } from "node:fs";
 import { Arena } from "../../src/core/arena.ts";
@@ -8,7 +8,11 @@ import { Prng } from "../../src/core/prng.ts";
 import { FeatureEngine } from "../../src/features/feature-engine.ts";
 import { OUTPUT_SENTINEL, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engine.ts";
 import { loadModelByName } from "../../src/inference/model-file.ts";
+import { ModelSet } from "../../src/inference/model-set.ts";
+import { ResilientEngine } from "../../src/inference/resilient-engine.ts";
 import { WasmEngine } from "../../src/inference/wasm/forward-pass.ts";
+import { FaultyEngine } from "../support/faulty-engine.ts";
+import { ManualDelays } from "../support/manual-delays.ts";
 import { randomWindows } from "../support/windows.ts";
 
 const CALLS = 200_000;
@@ -30,6 +34,53 @@ const WORK: Record<string, () => Promise<(calls: number) => number>> = {
         answered += out[OUTPUT_SENTINEL]!;
       }
       return answered;
+    };
+  },
+
+  /** An engine that can fail and does not: what its fallback waits behind. */
+  async resilient() {
+    const wasm = await WasmEngine.create(await loadModelByName("untrained"));
+    const engine = new ResilientEngine({
+      primary: new FaultyEngine(wasm),
+      fallback: wasm,
+      remake: () => Promise.reject(new Error("nothing failed")),
+      delays: new ManualDelays(),
+      prng: new Prng(1),
+    });
+    const BATCH = 4;
+    const windows = randomWindows(await loadModelByName("untrained"), 64, 1);
+    const offsets = new Int32Array(BATCH);
+    const out = new Float32Array(BATCH * OUTPUT_STRIDE);
+    return (calls) => {
+      for (let call = 0; call < calls; call += BATCH) {
+        for (let i = 0; i < BATCH; i++) offsets[i] = ((call + i) % 64) * WINDOW_ELEMS;
+        engine.predict(windows, offsets, BATCH, out);
+      }
+      if (engine.fallbackCalls > 0) throw new Error("the primary failed");
+      return calls;
+    };
+  },
+
+  /** Two models in the shadow. */
+  async shadow() {
+    const STOCKS = 50;
+    const engines = [0, 1].map(async () => WasmEngine.create(await loadModelByName("untrained")));
+    const members = (await Promise.all(engines)).map((engine) => ({ name: "untrained", engine }));
+    const windows = randomWindows(await loadModelByName("untrained"), STOCKS, 1);
+    let seen = 0;
+    const journal = {
+      shadowPrediction(_tsUs: number, slot: number) {
+        seen += slot;
+      },
+    };
+    const set = new ModelSet({ members, capacity: STOCKS, budgetUs: Number.POSITIVE_INFINITY, journal });
+    return (calls) => {
+      for (let call = 0; call < calls; call += 2) {
+        const slot = (call >> 1) % STOCKS;
+        set.note(slot, slot * WINDOW_ELEMS, call);
+        set.work(windows);
+      }
+      return seen;
     };
   },
 

@@ -9,6 +9,14 @@ test("200,000 predictions of the wasm engine cause no collection", async () => {
   expect(await collectionsBetweenMarks(SCRIPT, "predict")).toBe(0);
 });
 
+test("200,000 predictions of an engine that has another behind it cause no collection", async () => {
+  expect(await collectionsBetweenMarks(SCRIPT, "resilient")).toBe(0);
+});
+
+test("200,000 predictions of models in the shadow cause no collection", async () => {
+  expect(await collectionsBetweenMarks(SCRIPT, "shadow")).toBe(0);
+});
+
 test("200,000 closed bars cause no collection in the features", async () => {
   expect(await collectionsBetweenMarks(SCRIPT, "features")).toBe(0);
 });
