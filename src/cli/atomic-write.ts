@@ -14,7 +14,7 @@ export async function writeFileWhole(path: string, bytes: Uint8Array, isForced: 
   } catch (cause) {
     throw cannotWrite(path, cause);
   } finally {
-    await rm(aside, { force: true });
+    await removeAside(aside);
   }
 }
 
@@ -31,13 +31,18 @@ export async function writeFolderWhole(path: string, files: Readonly<Record<stri
   } catch (cause) {
     throw cannotWrite(path, cause);
   } finally {
-    await rm(aside, { recursive: true, force: true });
+    await removeAside(aside);
   }
 }
 
 /** Hidden, in the same folder, so that the rename stays within one file system; by process, so that two do not meet. */
 function asideOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+}
+
+/** What cannot be removed could not be made either, and the first error says why. */
+async function removeAside(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => {});
 }
 
 async function refuseWhatIsThere(path: string, remedy: string): Promise<void> {

@@ -1,12 +1,23 @@
-// `gyr model info`, `gyr model verify` and `gyr model export`.
+// `gyr model info`, `verify`, `export` and `import`.
 
+import { dirname, join } from "node:path";
 import { loadConfig } from "../config/load.ts";
-import { loadModelByName, type Model } from "../inference/model-file.ts";
+import { UserError } from "../core/user-error.ts";
+import { EMBEDDED_MODELS } from "../inference/embedded-models.ts";
+import {
+  CARD_FILE,
+  type ImportCard,
+  loadModelByName,
+  type Model,
+  parseImportCard,
+  WEIGHTS_FILE,
+} from "../inference/model-file.ts";
+import { importModel } from "../inference/model-import.ts";
 import { exportOnnx } from "../inference/onnx-export.ts";
-import { writeFileWhole } from "./atomic-write.ts";
+import { writeFileWhole, writeFolderWhole } from "./atomic-write.ts";
 import { EXIT_DONE, EXIT_FAILED } from "./exit-codes.ts";
 import { checkModel } from "./model-check.ts";
-import type { ConfigOptions, ModelExportOptions } from "./options.ts";
+import type { ConfigOptions, ModelExportOptions, ModelImportOptions } from "./options.ts";
 
 export async function modelInfoCommand(name: string | undefined, options: ConfigOptions): Promise<number> {
   const model = await loadModelByName(modelName(name, options));
@@ -34,6 +45,63 @@ export async function modelExportCommand(name: string | undefined, options: Mode
     console.log(JSON.stringify({ path: options.onnx, bytes: bytes.length, ...describe(model) }));
   else console.log(`wrote ${options.onnx}: ${model.name}, ${bytes.length.toLocaleString("en-US")} bytes`);
   return EXIT_DONE;
+}
+
+/** Far more than the network has: a file beyond it is another one. */
+const IMPORT_BYTES_MAX = 64 << 20;
+/** A folder's name on every system, and no path. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+export async function modelImportCommand(file: string, options: ModelImportOptions): Promise<number> {
+  const { name } = options;
+  if (!NAME.test(name) || EMBEDDED_MODELS[name] !== undefined) {
+    throw new UserError(
+      "usage",
+      `'${name}' cannot be the name of an imported model`,
+      "give letters, digits, '.', '_' and '-', at most 64, and not the name of an embedded model",
+    );
+  }
+  const folder = join(options.out, name);
+  const { model, weights, card, notes } = importModel(file, await readInput(file), name, await readCard(file, options));
+  await writeFolderWhole(folder, { [WEIGHTS_FILE]: weights, [CARD_FILE]: new TextEncoder().encode(card) });
+  if (options.json === true) console.log(JSON.stringify({ path: folder, notes, ...describe(model) }));
+  else {
+    for (const note of notes) console.log(`note: ${note}`);
+    console.log(`${table(describe(model))}\n${"written".padEnd(WIDTH)} ${folder}; next: gyr model verify ${folder}`);
+  }
+  return EXIT_DONE;
+}
+
+async function readInput(path: string): Promise<Uint8Array> {
+  const file = Bun.file(path);
+  try {
+    if (file.size > IMPORT_BYTES_MAX) {
+      throw new UserError("failed", `'${path}' has ${file.size} bytes, allowed ${IMPORT_BYTES_MAX}`, "check the name");
+    }
+    return await file.bytes();
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const code = (cause as NodeJS.ErrnoException).code ?? cause;
+    throw new UserError("usage", `'${path}' cannot be read (${code})`, "name a .onnx or .safetensors file", { cause });
+  }
+}
+
+/** What --card says, or the card beside a safetensors file; then what the other options say. */
+async function readCard(file: string, options: ModelImportOptions): Promise<ImportCard> {
+  const beside = join(dirname(file), CARD_FILE);
+  const isOfModelFolder = file.endsWith(WEIGHTS_FILE) && (await Bun.file(beside).exists());
+  const path = options.card ?? (isOfModelFolder ? beside : undefined);
+  const card = path === undefined ? {} : parseImportCard(new TextDecoder().decode(await readInput(path)), path);
+  const { mean, std, origin, licence } = options;
+  if ((mean === undefined) !== (std === undefined)) {
+    throw new UserError("usage", "--mean and --std belong together", "give both, twelve numbers each, or neither");
+  }
+  return {
+    ...card,
+    ...(mean !== undefined && std !== undefined && { standardisation: { mean, std } }),
+    ...(origin !== undefined && { origin }),
+    ...(licence !== undefined && { licence }),
+  };
 }
 
 function modelName(name: string | undefined, options: ConfigOptions): string {

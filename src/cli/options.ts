@@ -1,6 +1,7 @@
 // What each command gets from the command line, checked as far as one argument can be checked alone.
 
 import { UserError } from "../core/user-error.ts";
+import { FEATURE_COUNT } from "../inference/engine.ts";
 
 /** Options of a command that reads the configuration. */
 export interface ConfigOptions {
@@ -31,6 +32,32 @@ export interface ModelExportOptions extends ConfigOptions {
   /** --onnx FILE */
   readonly onnx: string;
   readonly force?: boolean | undefined;
+}
+
+export interface ModelImportOptions {
+  readonly name: string;
+  /** --out, "models" without it */
+  readonly out: string;
+  readonly card?: string | undefined;
+  readonly mean?: number[] | undefined;
+  readonly std?: number[] | undefined;
+  readonly origin?: string | undefined;
+  readonly licence?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** Finite numbers between commas, one for each feature. */
+export function parsePerFeature(text: string): number[] {
+  const parts = text.split(",").map((part) => part.trim());
+  const numbers = parts.map((part) => (part === "" ? Number.NaN : Number(part)));
+  if (numbers.length !== FEATURE_COUNT || !numbers.every(Number.isFinite)) {
+    throw new UserError(
+      "usage",
+      `'${text}' is not one number for each feature`,
+      `give ${FEATURE_COUNT} numbers with commas between them, in the order of docs/features.md`,
+    );
+  }
+  return numbers;
 }
 
 /** A TCP port of an option, 0 to 65535. */

@@ -3,7 +3,15 @@
 import { Command, CommanderError, Option } from "commander";
 import { UserError } from "../core/user-error.ts";
 import { EXIT_CODE_HELP, EXIT_DONE } from "./exit-codes.ts";
-import { type ConfigOptions, type ModelExportOptions, parsePort, type RunOptions, type SimOptions } from "./options.ts";
+import {
+  type ConfigOptions,
+  type ModelExportOptions,
+  type ModelImportOptions,
+  parsePerFeature,
+  parsePort,
+  type RunOptions,
+  type SimOptions,
+} from "./options.ts";
 import { reportOf } from "./report-error.ts";
 import { VERSION } from "./version.ts";
 
@@ -130,6 +138,21 @@ function makeProgram(setExitCode: (code: number) => void): Command {
     .action(
       does(async (name: string | undefined, options: ModelExportOptions) =>
         (await import("./model.ts")).modelExportCommand(name, options),
+      ),
+    );
+
+  command(model, "import <file>", "make a model of an ONNX or safetensors file of the same architecture")
+    .requiredOption("--name <name>", "name of the model, and of its folder")
+    .option("--out <folder>", "folder that the model's folder goes into", "models")
+    .option("--mean <numbers>", "means of the twelve features, where the file has none", parsePerFeature)
+    .option("--std <numbers>", "deviations of the twelve features, where the file has none", parsePerFeature)
+    .option("--card <file>", "what else is known, as JSON with keys of a model card")
+    .option("--origin <text>", "where the weights come from")
+    .option("--licence <text>", "what they may be used for")
+    .option("--json", "the result as JSON")
+    .action(
+      does(async (file: string, options: ModelImportOptions) =>
+        (await import("./model.ts")).modelImportCommand(file, options),
       ),
     );
 

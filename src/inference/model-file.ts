@@ -10,7 +10,7 @@ import { ARCHITECTURE, TENSOR_NAMES, TENSOR_SHAPES, type TensorName, type Tensor
 import { EMBEDDED_MODELS } from "./embedded-models.ts";
 import { FEATURE_COUNT } from "./engine.ts";
 import type { Int8Scales } from "./quantise.ts";
-import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./safetensors.ts";
 
 export const WEIGHTS_FILE = "weights.safetensors";
 export const CARD_FILE = "card.json";
@@ -29,7 +29,8 @@ export type ModelFault =
   | "TENSOR_UNKNOWN"
   | "TENSOR_SHAPE"
   | "TENSOR_NOT_FINITE"
-  | "STANDARDISATION";
+  | "STANDARDISATION"
+  | "GRAPH_UNKNOWN";
 
 export interface ModelFaultDetail {
   readonly code: ModelFault;
@@ -79,6 +80,10 @@ export const modelCardSchema = z.strictObject({
 
 export type ModelCard = z.infer<typeof modelCardSchema>;
 
+const importCardSchema = modelCardSchema.partial();
+/** What is known of a model that comes in another form; it need not be whole. */
+export type ImportCard = z.infer<typeof importCardSchema>;
+
 export interface Model {
   readonly name: string;
   readonly isTrained: boolean;
@@ -112,7 +117,7 @@ export function encodeModel(description: ModelDescription, tensors: Tensors): { 
   return { weights, card: `${JSON.stringify(card, null, 2)}\n` };
 }
 
-function sha256Of(bytes: Uint8Array): string {
+export function sha256Of(bytes: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
@@ -188,7 +193,12 @@ export function parseModel(weightsBytes: Uint8Array, cardText: string, where: st
   };
 }
 
-function parseCard(text: string, where: string): ModelCard {
+/** A card that need not be whole, or ModelFileError. `where` names the file. */
+export function parseImportCard(text: string, where: string): ImportCard {
+  return parseCardWith(importCardSchema, text, where);
+}
+
+function parseCardWith<T>(schema: z.ZodType<T>, text: string, where: string): T {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -202,7 +212,7 @@ function parseCard(text: string, where: string): ModelCard {
       remedy: "restore the file; docs/models.md has an example",
     });
   }
-  const parsed = modelCardSchema.safeParse(json);
+  const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     const key = issue.path.join(".") || "(the object itself)";
@@ -215,7 +225,11 @@ function parseCard(text: string, where: string): ModelCard {
       remedy: "correct the key; docs/models.md lists them",
     });
   }
-  const card = parsed.data;
+  return parsed.data;
+}
+
+function parseCard(text: string, where: string): ModelCard {
+  const card = parseCardWith(modelCardSchema, text, where);
   if (card.architecture !== ARCHITECTURE) {
     throw new ModelFileError({
       code: "WRONG_ARCHITECTURE",
@@ -265,7 +279,12 @@ function parseTensors(bytes: Uint8Array, card: ModelCard, where: string): Tensor
       remedy: "copy both files again from their origin; do not trade with changed weights",
     });
   }
-  for (const name of decoded.keys()) {
+  return checkTensors(decoded, where);
+}
+
+/** The tensors of the network out of those found, or ModelFileError. `where` names the file. */
+export function checkTensors(found: ReadonlyMap<string, NamedTensor>, where: string): Tensors {
+  for (const name of found.keys()) {
     if (!(name in TENSOR_SHAPES)) {
       throw new ModelFileError({
         code: "TENSOR_UNKNOWN",
@@ -279,13 +298,13 @@ function parseTensors(bytes: Uint8Array, card: ModelCard, where: string): Tensor
   }
   const tensors: Partial<Record<TensorName, Float32Array<ArrayBuffer>>> = {};
   for (const name of TENSOR_NAMES) {
-    const tensor = decoded.get(name);
+    const tensor = found.get(name);
     if (tensor === undefined) {
       throw new ModelFileError({
         code: "TENSOR_MISSING",
         what: "the weights lack a tensor",
         where: `${where}, ${name}`,
-        found: `${decoded.size} tensors without it`,
+        found: `${found.size} tensors without it`,
         allowed: `'${name}' of shape [${TENSOR_SHAPES[name]}]`,
         remedy: "export the model again",
       });

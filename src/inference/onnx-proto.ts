@@ -42,6 +42,7 @@ const TENSOR = {
   dims: many(1, "int"),
   dataType: one(2, "int"),
   floatData: many(4, "float"),
+  int64Data: many(7, "int"),
   name: one(8, "string"),
   rawData: one(9, "bytes"),
   /** 1 where the values are in another file. */
@@ -85,9 +86,10 @@ const MODEL = {
   producerName: one(2, "string"),
   producerVersion: one(3, "string"),
   docString: one(6, "string"),
+  // Written in this order: a file cut short lacks the end of its graph or the opset, never the metadata alone.
+  metadataProps: many(14, { key: one(1, "string"), value: one(2, "string") }),
   graph: one(7, GRAPH),
   opsetImport: many(8, { domain: one(1, "string"), version: one(2, "int") }),
-  metadataProps: many(14, { key: one(1, "string"), value: one(2, "string") }),
 } satisfies Schema;
 
 export type OnnxTensor = Message<typeof TENSOR>;

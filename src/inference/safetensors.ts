@@ -49,8 +49,16 @@ export function encodeSafetensors(
   return bytes;
 }
 
-/** Tensors of a file, or what is wrong with it. Tensors are copies; every byte of the data must belong to exactly one. */
-export function decodeSafetensors(bytes: Uint8Array): Map<string, NamedTensor> | SafetensorsFault {
+/**
+ * Tensors of a file in the order of its header, or what is wrong with it. Tensors are copies; every byte of the data must belong
+ * to exactly one.
+ *
+ * @param isCounter names tensors that may be I64 and are left out: counters of a training framework
+ */
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  isCounter: (name: string) => boolean = () => false,
+): Map<string, NamedTensor> | SafetensorsFault {
   if (bytes.length < LENGTH_BYTES) {
     return {
       what: "the weights file is truncated",
@@ -89,7 +97,7 @@ export function decodeSafetensors(bytes: Uint8Array): Map<string, NamedTensor> |
   const dataBytes = bytes.length - dataStart;
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;
-    const described = describeEntry(entry);
+    const described = describeEntry(entry, isCounter(name) ? "I64" : "F32");
     if (described === undefined) {
       return {
         what: `tensor '${name}' is badly described`,
@@ -105,10 +113,11 @@ export function decodeSafetensors(bytes: Uint8Array): Map<string, NamedTensor> |
         allowed: `at least ${end}`,
       };
     }
+    spans.push({ name, begin, end });
+    if (isCounter(name)) continue;
     const values = new Float32Array(elemsOf(shape));
     for (let i = 0; i < values.length; i++) values[i] = view.getFloat32(dataStart + begin + 4 * i, true);
     tensors.set(name, { shape, values });
-    spans.push({ name, begin, end });
   }
 
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end);
@@ -133,6 +142,15 @@ export function decodeSafetensors(bytes: Uint8Array): Map<string, NamedTensor> |
   return tensors;
 }
 
+/** What a file that decodes says about itself. */
+export function safetensorsMetadata(bytes: Uint8Array): Record<string, string> {
+  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const header = parseObject(new TextDecoder().decode(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + headerBytes)));
+  const metadata = header?.__metadata__;
+  if (typeof metadata !== "object" || metadata === null) return {};
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, String(value)]));
+}
+
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -144,13 +162,16 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function describeEntry(entry: unknown): { shape: number[]; begin: number; end: number } | undefined {
+function describeEntry(
+  entry: unknown,
+  dtypeAllowed: "F32" | "I64",
+): { shape: number[]; begin: number; end: number } | undefined {
   if (typeof entry !== "object" || entry === null) return undefined;
   const { dtype, shape, data_offsets: offsets } = entry as Record<string, unknown>;
-  if (dtype !== "F32" || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return undefined;
+  if (dtype !== dtypeAllowed || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return undefined;
   const [begin, end] = offsets as [number, number];
   // The end is bounded by the file, and the product must equal it, so a huge shape cannot ask for huge memory.
-  return end - begin === 4 * elemsOf(shape) ? { shape, begin, end } : undefined;
+  return end - begin === (dtypeAllowed === "F32" ? 4 : 8) * elemsOf(shape) ? { shape, begin, end } : undefined;
 }
 
 function isSizes(value: unknown): value is number[] {

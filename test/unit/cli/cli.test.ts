@@ -44,6 +44,8 @@ describe("help and usage", () => {
     "doctor",
     "model info",
     "model verify",
+    "model export",
+    "model import",
     "explain",
   ];
   test("every command takes --json and explains the exit codes", async () => {
