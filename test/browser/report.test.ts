@@ -258,6 +258,7 @@ describe.skipIf(browser === null)("report.html", () => {
       model: text,
       engine: text,
       adapter: text,
+      engineChoice: text,
       dataOrigin: text,
       journalPath: text,
       counters: { [text]: 1 },

@@ -333,6 +333,7 @@
   const made = [
     ["Fingerprint", report.fingerprint],
     ["Engine", [report.engine, report.precision, report.adapter].filter((part) => part !== "").join(" ")],
+    ...(report.engineChoice === undefined ? [] : [["Measured at start", report.engineChoice]]),
     ["Model", `${report.model} (${network}) ${report.modelSha256}`],
     ["Configuration", report.configSha256],
     ["Seed", String(report.seed)],
