@@ -114,10 +114,21 @@ async function measured(options: EngineChoiceOptions, wasm: WasmEngine): Promise
   }
   // In an instance of its own: what an engine keeps of the windows it was measured on must not meet real ones.
   const wasmTiming = timeEngine(await WasmEngine.create(options.model), options.model, options.universeCount);
+  let failure = "";
+  gpu.onTold = (text) => {
+    failure = text;
+  };
   const gpuTiming = timeEngine(gpu, options.model, options.universeCount);
+  // What failed is told once its call is over.
+  await Promise.resolve();
+  gpu.onTold = () => {};
+  if (!gpu.isWhole) {
+    gpu.close();
+    const text = `engine: wasm; while it was measured, ${failure}`;
+    return { ...chosen(wasm), text, warnings: [text] };
+  }
   const timings = [wasmTiming, gpuTiming];
-  // One that failed while it was measured answered by wasm, and is no candidate.
-  const isGpuChosen = gpu.isWhole && gpuTiming.waitUs < wasmTiming.waitUs;
+  const isGpuChosen = gpuTiming.waitUs < wasmTiming.waitUs;
   if (!isGpuChosen) gpu.close();
   const choice = chosen(isGpuChosen ? gpu : wasm);
   const figures = timings.map(describeTiming).join("; ");

@@ -81,6 +81,8 @@ describe("auto, where it measures", () => {
     const choice = await choose({ makeWebGpu: async () => broken, delays });
     await settled();
     expect(choice.engine.info.engine).toBe("wasm");
+    expect(choice.warnings).toEqual([choice.text]);
+    expect(choice.text).toContain("while it was measured, the webgpu engine on test adapter failed: told to fail");
     expect(broken.closeCount).toBe(1);
     expect(delays.waiting).toEqual([]);
   });
