@@ -116,6 +116,8 @@ interface ModelInfo {
   readonly parameters: number;
   readonly weightsSha256: string;
   readonly catalogueHash: string;
+  /** How the scales for int8 were found; null where nobody calibrated. */
+  readonly int8: string | null;
   readonly origin: string;
   readonly licence: string;
 }
@@ -132,6 +134,7 @@ function describe(model: Model): ModelInfo {
     parameters: learnt.reduce((sum, [, values]) => sum + values.length, 0),
     weightsSha256: model.weightsSha256,
     catalogueHash: card.catalogueHash,
+    int8: card.int8?.method ?? null,
     origin: card.origin,
     licence: card.licence,
   };
@@ -148,6 +151,7 @@ function table(info: ModelInfo): string {
     ["parameters", info.parameters.toLocaleString("en-US")],
     ["weights", `sha256 ${info.weightsSha256}`],
     ["features", `catalogue ${info.catalogueHash}`],
+    ["int8 scales", info.int8 ?? "not calibrated: the clamp range and each filter's largest weight"],
     ["origin", info.origin],
     ["licence", info.licence],
   ];

@@ -6,10 +6,26 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../core/user-error.ts";
 import { CATALOGUE_HASH } from "../features/catalogue.ts";
-import { ARCHITECTURE, TENSOR_NAMES, TENSOR_SHAPES, type TensorName, type Tensors } from "./architecture.ts";
+import {
+  ARCHITECTURE,
+  CONV_BRANCHES,
+  type ConvName,
+  TENSOR_NAMES,
+  TENSOR_SHAPES,
+  type TensorName,
+  type Tensors,
+} from "./architecture.ts";
 import { EMBEDDED_MODELS } from "./embedded-models.ts";
 import { FEATURE_COUNT } from "./engine.ts";
-import type { Int8Scales } from "./quantise.ts";
+import {
+  INPUT_SCALE_MAX,
+  INT8_TENSOR_NAMES,
+  INT8_TENSOR_SHAPES,
+  INT8_VERSION,
+  type Int8Scales,
+  int8ScalesFault,
+  int8Tensors,
+} from "./quantise.ts";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./safetensors.ts";
 
 export const WEIGHTS_FILE = "weights.safetensors";
@@ -30,6 +46,7 @@ export type ModelFault =
   | "TENSOR_SHAPE"
   | "TENSOR_NOT_FINITE"
   | "STANDARDISATION"
+  | "INT8_SCALES"
   | "GRAPH_UNKNOWN";
 
 export interface ModelFaultDetail {
@@ -59,6 +76,23 @@ export class ModelFileError extends UserError {
 const SHA256 = /^[0-9a-f]{64}$/;
 const perFeature = z.array(z.number()).length(FEATURE_COUNT);
 
+const int8Schema = z.strictObject({
+  /** Of the rules in quantise.ts that the scales are for. */
+  version: z.literal(INT8_VERSION),
+  /** How the scales were found, in a sentence. */
+  method: z.string().min(1),
+  /** Deviations from the mean of one input step. */
+  inputScale: z.number().positive().max(INPUT_SCALE_MAX),
+  /** (filters) by convolution: weight of one step. */
+  weightScales: z.strictObject(
+    Object.fromEntries(
+      CONV_BRANCHES.map(({ name, filters }) => [name, z.array(z.number().positive()).length(filters)]),
+    ) as Record<ConvName, z.ZodArray<z.ZodNumber>>,
+  ),
+});
+/** The scales as a card shows them. */
+export type Int8Card = z.infer<typeof int8Schema>;
+
 export const modelCardSchema = z.strictObject({
   name: z.string().min(1).max(64),
   /** False: seeded weights, whose predictions mean nothing. Every summary says so. */
@@ -76,6 +110,8 @@ export const modelCardSchema = z.strictObject({
   /** Where weights and standardisation come from, in sentences. */
   origin: z.string().min(1),
   licence: z.string().min(1),
+  /** Scales of a calibration for int8; the same numbers, as f32, are in the weights file. Absent: int8 clips nothing. */
+  int8: int8Schema.optional(),
 });
 
 export type ModelCard = z.infer<typeof modelCardSchema>;
@@ -99,10 +135,25 @@ export interface Model {
 /** What the one who makes a model says about it; the rest of the card follows from the weights and this version. */
 export type ModelDescription = Pick<ModelCard, "name" | "isTrained" | "winRate" | "origin" | "licence">;
 
+export interface Int8Calibration {
+  readonly scales: Int8Scales;
+  /** How the scales were found, in a sentence. */
+  readonly method: string;
+}
+
 /** The two files of a model. The standardisation is taken from the tensors. */
-export function encodeModel(description: ModelDescription, tensors: Tensors): { weights: Uint8Array; card: string } {
-  const named = TENSOR_NAMES.map((name) => [name, { shape: TENSOR_SHAPES[name], values: tensors[name] }] as const);
-  const weights = encodeSafetensors(new Map(named), { architecture: ARCHITECTURE });
+export function encodeModel(
+  description: ModelDescription,
+  tensors: Tensors,
+  calibration: Int8Calibration | null = null,
+): { weights: Uint8Array; card: string } {
+  const named = new Map<string, NamedTensor>();
+  for (const name of TENSOR_NAMES) named.set(name, { shape: TENSOR_SHAPES[name], values: tensors[name] });
+  if (calibration !== null) {
+    const scales = int8Tensors(calibration.scales);
+    for (const name of INT8_TENSOR_NAMES) named.set(name, { shape: INT8_TENSOR_SHAPES[name], values: scales[name] });
+  }
+  const weights = encodeSafetensors(named, { architecture: ARCHITECTURE });
   const card: ModelCard = {
     name: description.name,
     isTrained: description.isTrained,
@@ -113,8 +164,27 @@ export function encodeModel(description: ModelDescription, tensors: Tensors): { 
     winRate: description.winRate,
     origin: description.origin,
     licence: description.licence,
+    ...(calibration !== null && { int8: int8CardOf(calibration) }),
   };
   return { weights, card: `${JSON.stringify(card, null, 2)}\n` };
+}
+
+function int8CardOf({ scales, method }: Int8Calibration): Int8Card {
+  const weightScales = {} as Record<ConvName, number[]>;
+  for (const { name } of CONV_BRANCHES) weightScales[name] = [...scales.weightScales[name]];
+  return { version: INT8_VERSION, method, inputScale: scales.inputScale, weightScales };
+}
+
+/** The scales that a card shows, as f32. */
+export function int8CalibrationOf({ inputScale, weightScales, method }: Int8Card): Int8Calibration {
+  const byBranch = {} as Record<ConvName, Float32Array<ArrayBuffer>>;
+  for (const { name } of CONV_BRANCHES) byBranch[name] = Float32Array.from(weightScales[name]);
+  return { scales: { inputScale: Math.fround(inputScale), weightScales: byBranch }, method };
+}
+
+/** The calibration that a text of JSON holds, or ModelFileError. `where` names file and key. */
+export function parseInt8Calibration(text: string, where: string): Int8Calibration {
+  return int8CalibrationOf(parseCardWith(int8Schema, text, where));
 }
 
 export function sha256Of(bytes: Uint8Array): string {
@@ -180,7 +250,8 @@ async function isFolder(path: string): Promise<boolean> {
 export function parseModel(weightsBytes: Uint8Array, cardText: string, where: string): Model {
   const card = parseCard(cardText, `${where}, ${CARD_FILE}`);
   const inWeights = `${where}, ${WEIGHTS_FILE}`;
-  const tensors = parseTensors(weightsBytes, card, inWeights);
+  const found = decodeWeights(weightsBytes, card, inWeights);
+  const tensors = checkTensors(found, inWeights);
   checkStandardisation(tensors, card, inWeights);
   return {
     name: card.name,
@@ -189,7 +260,7 @@ export function parseModel(weightsBytes: Uint8Array, cardText: string, where: st
     weightsSha256: card.weightsSha256,
     tensors,
     card,
-    int8Scales: null,
+    int8Scales: checkInt8Scales(found, card, inWeights),
   };
 }
 
@@ -258,7 +329,7 @@ function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], json);
 }
 
-function parseTensors(bytes: Uint8Array, card: ModelCard, where: string): Tensors {
+function decodeWeights(bytes: Uint8Array, card: ModelCard, where: string): Map<string, NamedTensor> {
   const decoded = decodeSafetensors(bytes);
   if (!(decoded instanceof Map)) {
     throw new ModelFileError({
@@ -279,13 +350,13 @@ function parseTensors(bytes: Uint8Array, card: ModelCard, where: string): Tensor
       remedy: "copy both files again from their origin; do not trade with changed weights",
     });
   }
-  return checkTensors(decoded, where);
+  return decoded;
 }
 
 /** The tensors of the network out of those found, or ModelFileError. `where` names the file. */
 export function checkTensors(found: ReadonlyMap<string, NamedTensor>, where: string): Tensors {
   for (const name of found.keys()) {
-    if (!(name in TENSOR_SHAPES)) {
+    if (!(name in TENSOR_SHAPES || name in INT8_TENSOR_SHAPES)) {
       throw new ModelFileError({
         code: "TENSOR_UNKNOWN",
         what: "the weights hold a tensor this network does not have",
@@ -297,42 +368,90 @@ export function checkTensors(found: ReadonlyMap<string, NamedTensor>, where: str
     }
   }
   const tensors: Partial<Record<TensorName, Float32Array<ArrayBuffer>>> = {};
-  for (const name of TENSOR_NAMES) {
-    const tensor = found.get(name);
-    if (tensor === undefined) {
-      throw new ModelFileError({
-        code: "TENSOR_MISSING",
-        what: "the weights lack a tensor",
-        where: `${where}, ${name}`,
-        found: `${found.size} tensors without it`,
-        allowed: `'${name}' of shape [${TENSOR_SHAPES[name]}]`,
-        remedy: "export the model again",
-      });
-    }
-    if (String(tensor.shape) !== String(TENSOR_SHAPES[name])) {
-      throw new ModelFileError({
-        code: "TENSOR_SHAPE",
-        what: "a tensor has a wrong shape",
-        where: `${where}, ${name}`,
-        found: `[${tensor.shape}]`,
-        allowed: `[${TENSOR_SHAPES[name]}]`,
-        remedy: "export the model for this architecture",
-      });
-    }
-    const badIndex = tensor.values.findIndex((value) => !Number.isFinite(value));
-    if (badIndex >= 0) {
-      throw new ModelFileError({
-        code: "TENSOR_NOT_FINITE",
-        what: "a tensor holds a number that is not finite",
-        where: `${where}, ${name}[${badIndex}]`,
-        found: String(tensor.values[badIndex]),
-        allowed: "finite numbers",
-        remedy: "the training diverged or the file is damaged: take another checkpoint",
-      });
-    }
-    tensors[name] = tensor.values;
-  }
+  for (const name of TENSOR_NAMES) tensors[name] = checkTensor(found, name, TENSOR_SHAPES[name], where);
   return tensors as Tensors;
+}
+
+function checkTensor(
+  found: ReadonlyMap<string, NamedTensor>,
+  name: string,
+  shape: readonly number[],
+  where: string,
+): Float32Array<ArrayBuffer> {
+  const tensor = found.get(name);
+  if (tensor === undefined) {
+    throw new ModelFileError({
+      code: "TENSOR_MISSING",
+      what: "the weights lack a tensor",
+      where: `${where}, ${name}`,
+      found: `${found.size} tensors without it`,
+      allowed: `'${name}' of shape [${shape}]`,
+      remedy: "export the model again",
+    });
+  }
+  if (String(tensor.shape) !== String(shape)) {
+    throw new ModelFileError({
+      code: "TENSOR_SHAPE",
+      what: "a tensor has a wrong shape",
+      where: `${where}, ${name}`,
+      found: `[${tensor.shape}]`,
+      allowed: `[${shape}]`,
+      remedy: "export the model for this architecture",
+    });
+  }
+  const badIndex = tensor.values.findIndex((value) => !Number.isFinite(value));
+  if (badIndex >= 0) {
+    throw new ModelFileError({
+      code: "TENSOR_NOT_FINITE",
+      what: "a tensor holds a number that is not finite",
+      where: `${where}, ${name}[${badIndex}]`,
+      found: String(tensor.values[badIndex]),
+      allowed: "finite numbers",
+      remedy: "the training diverged or the file is damaged: take another checkpoint",
+    });
+  }
+  return tensor.values;
+}
+
+/** Scales of the weights file, null where it has none, or ModelFileError. */
+export function readInt8Scales(found: ReadonlyMap<string, NamedTensor>, where: string): Int8Scales | null {
+  if (!INT8_TENSOR_NAMES.some((name) => found.has(name))) return null;
+  const inputScale = checkTensor(found, "input.int8_scale", INT8_TENSOR_SHAPES["input.int8_scale"], where)[0]!;
+  const weightScales = {} as Record<ConvName, Float32Array<ArrayBuffer>>;
+  for (const { name, filters } of CONV_BRANCHES) {
+    weightScales[name] = checkTensor(found, `${name}.int8_scale`, [filters], where);
+  }
+  const fault = int8ScalesFault({ inputScale, weightScales });
+  if (fault !== "") {
+    throw new ModelFileError({
+      code: "INT8_SCALES",
+      what: "a scale for int8 cannot be used",
+      where,
+      found: fault,
+      allowed: `above 0, and for inputs at most ${INPUT_SCALE_MAX}`,
+      remedy: "calibrate the model again",
+    });
+  }
+  return { inputScale, weightScales };
+}
+
+/** The card shows the scales to people; those of the weights file are used, and must be the same. */
+function checkInt8Scales(found: ReadonlyMap<string, NamedTensor>, card: ModelCard, where: string): Int8Scales | null {
+  const used = readInt8Scales(found, where);
+  const shown = card.int8 === undefined ? null : int8CalibrationOf(card.int8).scales;
+  const numbersOf = (scales: Int8Scales | null) =>
+    scales === null ? [] : Object.values(int8Tensors(scales)).flatMap((values) => [...values]);
+  const [usedNumbers, shownNumbers] = [numbersOf(used), numbersOf(shown)];
+  if (String(usedNumbers) === String(shownNumbers)) return used;
+  const index = usedNumbers.findIndex((scale, i) => scale !== shownNumbers[i]);
+  throw new ModelFileError({
+    code: "INT8_SCALES",
+    what: "the scales for int8 in the weights are not those of the card",
+    where,
+    found: used === null ? "none" : `${usedNumbers[index]} as scale ${index}`,
+    allowed: shown === null ? "none, as in the card" : `${shownNumbers[Math.max(index, 0)]} as in the card's int8`,
+    remedy: "write card and weights together",
+  });
 }
 
 /** The card shows the standardisation to people; the weights file, whose hash is in every fingerprint, is what is used. */

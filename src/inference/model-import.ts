@@ -9,10 +9,14 @@ import {
   checkTensors,
   encodeModel,
   type ImportCard,
+  type Int8Calibration,
+  int8CalibrationOf,
   type Model,
   type ModelFault,
   ModelFileError,
+  parseInt8Calibration,
   parseModel,
+  readInt8Scales,
   sha256Of,
 } from "./model-file.ts";
 import { type ImportedWeights, importOnnx } from "./onnx-import.ts";
@@ -57,6 +61,7 @@ export function importModel(file: string, bytes: Uint8Array, name: string, card:
       licence: card.licence ?? declared.licence ?? "not stated",
     },
     tensors,
+    calibrationOf(file, imported, card),
   );
   const sha256 = sha256Of(encoded.weights);
   checkSame("WEIGHTS_TAMPERED", "the weights are not those the file was written with", file, "weightsSha256", sha256, [
@@ -132,6 +137,14 @@ function withStandardisation(file: string, { tensors }: ImportedWeights, card: I
     whole.set(`input.${key}`, { shape: [FEATURE_COUNT], values });
   }
   return whole;
+}
+
+/** Scales for int8 out of the weights, the file's own words or the card; null where nobody calibrated. */
+function calibrationOf(file: string, { tensors, declared }: ImportedWeights, card: ImportCard): Int8Calibration | null {
+  const inWeights = readInt8Scales(tensors, file);
+  if (inWeights !== null) return { scales: inWeights, method: card.int8?.method ?? "not stated" };
+  if (declared.int8 !== undefined) return parseInt8Calibration(declared.int8, `${file}, int8`);
+  return card.int8 === undefined ? null : int8CalibrationOf(card.int8);
 }
 
 function winRateOf(text: string | undefined): number | null {

@@ -26,6 +26,32 @@ export interface Int8Scales {
   readonly weightScales: Readonly<Record<ConvName, Float32Array<ArrayBuffer>>>;
 }
 
+/** Tensors of a calibrated model's file beside those of the architecture, f32: all of them or none. */
+export const INT8_TENSOR_SHAPES = {
+  "input.int8_scale": [1],
+  "conv_k3d1.int8_scale": [32],
+  "conv_k5d2.int8_scale": [64],
+  "conv_k3d4.int8_scale": [32],
+} as const satisfies Record<"input.int8_scale" | `${ConvName}.int8_scale`, readonly number[]>;
+export type Int8TensorName = keyof typeof INT8_TENSOR_SHAPES;
+export const INT8_TENSOR_NAMES = Object.keys(INT8_TENSOR_SHAPES) as Int8TensorName[];
+
+/** The scales as tensors of a file. */
+export function int8Tensors(scales: Int8Scales): Record<Int8TensorName, Float32Array<ArrayBuffer>> {
+  const byBranch = CONV_BRANCHES.map(({ name }) => [`${name}.int8_scale`, scales.weightScales[name]]);
+  return { "input.int8_scale": Float32Array.of(scales.inputScale), ...Object.fromEntries(byBranch) };
+}
+
+/** Why scales cannot be used, with the tensor's name and index in front; "" where they can. */
+export function int8ScalesFault({ inputScale, weightScales }: Int8Scales): string {
+  if (!(inputScale > 0 && inputScale <= INPUT_SCALE_MAX)) return `input.int8_scale[0] = ${inputScale}`;
+  for (const { name } of CONV_BRANCHES) {
+    const bad = weightScales[name].findIndex((scale) => !(scale > 0 && Number.isFinite(scale)));
+    if (bad >= 0) return `${name}.int8_scale[${bad}] = ${weightScales[name][bad]}`;
+  }
+  return "";
+}
+
 export interface QuantisedBranch extends ConvBranch {
   /** [filter][tap][feature], -127..127: the 12 steps of a tap are three groups of four for dot4I8Packed. */
   readonly weights: Int8Array<ArrayBuffer>;
@@ -49,7 +75,7 @@ export interface QuantisedModel {
 /** The model in 8 bits with the scales of its file, or the default ones where it has none. */
 export function quantise(model: Model): QuantisedModel {
   const scales = model.int8Scales ?? defaultInt8Scales(model.tensors);
-  assert(scales.inputScale > 0 && scales.inputScale <= INPUT_SCALE_MAX, "inputScale in (0, INPUT_SCALE_MAX]");
+  assert(int8ScalesFault(scales) === "", "scales were checked when the model was read");
   return {
     model,
     scales,

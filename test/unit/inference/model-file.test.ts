@@ -20,6 +20,9 @@ import {
   parseModel,
   WEIGHTS_FILE,
 } from "../../../src/inference/model-file.ts";
+import { importModel } from "../../../src/inference/model-import.ts";
+import { exportOnnx } from "../../../src/inference/onnx-export.ts";
+import { defaultInt8Scales, quantise } from "../../../src/inference/quantise.ts";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "../../../src/inference/safetensors.ts";
 import { makeUntrained } from "../../../src/training/make-untrained.ts";
 import { seededTensors } from "../../../src/training/seeded-model.ts";
@@ -143,6 +146,62 @@ describe("a weights file is refused when it", () => {
   test("holds a number that is not finite, and the message says where", () => {
     const [weights, card] = weightsWith((tensors) => void tensors.get("dense1.weight")!.values.set([Number.NaN], 777));
     expect(refusal(weights, card).message).toContain("dense1.weight[777]");
+  });
+});
+
+describe("scales for int8", () => {
+  const tensors = seededTensors(1, zeros, ones);
+  const scales = { ...defaultInt8Scales(tensors), inputScale: Math.fround(0.05) };
+  const calibrated = encodeModel(JSON.parse(good.card), tensors, { scales, method: "made up" });
+  const card = JSON.parse(calibrated.card);
+  const parse = (weights: Uint8Array, changes: object) =>
+    refusal(
+      weights,
+      JSON.stringify({
+        ...card,
+        weightsSha256: new Bun.CryptoHasher("sha256").update(weights).digest("hex"),
+        ...changes,
+      }),
+    );
+  const spoilt = (name: string, shape: number[], values: number[]) => {
+    const found = decodeSafetensors(calibrated.weights) as Map<string, NamedTensor>;
+    found.set(name, { shape, values: Float32Array.from(values) });
+    return encodeSafetensors(found, {});
+  };
+
+  test("survive their files, and quantise takes them", () => {
+    const model = parseModel(calibrated.weights, calibrated.card, "models/calibrated");
+    expect(model.int8Scales).toEqual(scales);
+    expect(model.card.int8?.method).toBe("made up");
+    expect(quantise(model).scales).toEqual(scales);
+  });
+
+  test("are absent from a model that nobody calibrated, which is quantised all the same", () => {
+    const model = parseModel(good.weights, good.card, "models/good");
+    expect(model.int8Scales).toBeNull();
+    expect(quantise(model).scales).toEqual(defaultInt8Scales(model.tensors));
+  });
+
+  test("are refused where weights and card differ, one lacks them, or they cannot be used", () => {
+    const other = { ...card.int8, inputScale: 0.06 };
+    expect(parse(calibrated.weights, { int8: other }).code).toBe("INT8_SCALES");
+    expect(parse(calibrated.weights, { int8: undefined }).code).toBe("INT8_SCALES");
+    expect(parse(good.weights, {}).code).toBe("INT8_SCALES");
+    expect(parse(calibrated.weights, { int8: { ...card.int8, version: 2 } }).code).toBe("CARD_INVALID");
+    expect(parse(calibrated.weights, { int8: { ...card.int8, inputScale: 0.2 } }).code).toBe("CARD_INVALID");
+    expect(parse(spoilt("input.int8_scale", [1], [0]), {}).message).toContain("input.int8_scale[0] = 0");
+    const negative = scales.weightScales.conv_k3d4.with(7, -1);
+    expect(parse(spoilt("conv_k3d4.int8_scale", [32], [...negative]), {}).message).toContain("conv_k3d4.int8_scale[7]");
+    expect(parse(spoilt("conv_k3d4.int8_scale", [31], [...negative.slice(1)]), {}).code).toBe("TENSOR_SHAPE");
+    const notANumber = spoilt("input.int8_scale", [1], [Number.NaN]);
+    expect(parse(notANumber, {}).code).toBe("TENSOR_NOT_FINITE");
+  });
+
+  test("go with the model through ONNX and back", () => {
+    const model = parseModel(calibrated.weights, calibrated.card, "models/calibrated");
+    const back = importModel("x.onnx", exportOnnx(model), "back", {});
+    expect(back.model.card).toEqual({ ...model.card, name: "back" });
+    expect(back.weights).toEqual(calibrated.weights);
   });
 });
 
