@@ -328,7 +328,7 @@ export class Pipeline {
     const code =
       this.#ahead === null
         ? inference.predict(features.windows, this.#offsets, 1, this.#outputs)
-        : this.#ahead.predictPrepared(slot, features.windows, offset, this.#outputs);
+        : this.#ahead.predictPrepared(slot, features.revision(slot), features.windows, offset, this.#outputs);
     assert(code === ENGINE_OK, "the engine, or the one behind it, always answers");
     this.#onPredicted(slot, 0, nowUs, startNs, monotonicNs());
   }
@@ -394,7 +394,7 @@ export class Pipeline {
     const { features } = this.#p;
     for (let i = 0; i < this.#toPrepareCount; i++) {
       const slot = this.#toPrepare[i]!;
-      this.#ahead.prepare(slot, features.windows, features.windowOffset(slot) + FEATURE_COUNT);
+      this.#ahead.prepare(slot, features.revision(slot), features.windows, features.windowOffset(slot));
     }
     this.#toPrepareCount = 0;
   }

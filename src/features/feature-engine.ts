@@ -71,6 +71,9 @@ const DAY_TURNOVER_USD = 10;
 const DAY_VOLUME = 11;
 /** Row in the mirrored ring that the newest bar was written to, 0..WINDOW_BARS-1. */
 const WINDOW_ROW = 12;
+/** What a bar changes by its prices and volume: fields side by side, besides the newest entry of the history. */
+const MOVING_FIRST = CLOSE_PX;
+const MOVING_COUNT = DAY_VOLUME + 1 - CLOSE_PX;
 /** History ring: HISTORY_BARS entries of HISTORY_FIELDS. */
 const HISTORY = 16;
 const HISTORY_LOG_RETURN = 0;
@@ -111,6 +114,8 @@ export class FeatureEngine {
   readonly windows: Float32Array<ArrayBuffer>;
   /** (instrument, 12) newest row in full precision. */
   readonly lastRow: Float64Array<ArrayBuffer>;
+  /** (instrument, 12) row of the forming bar as last previewed. */
+  readonly formingRows: Float32Array<ArrayBuffer>;
   /** Bars refused since start, by reason. */
   outOfOrderBars = 0;
   badBars = 0;
@@ -119,6 +124,11 @@ export class FeatureEngine {
   readonly #state: Float64Array;
   /** (instrument, START_RING) start of each bar, epoch us. */
   readonly #startUs: Float64Array;
+  /** (instrument) see revision(). */
+  readonly #revision: Float64Array;
+  /** What a preview must leave as it was: the moving fields and an entry of the history; and the row it makes. */
+  readonly #saved: Float64Array;
+  readonly #previewRow: Float64Array;
 
   constructor(
     arena: Arena,
@@ -131,17 +141,24 @@ export class FeatureEngine {
     this.lastRow = arena.f64("features.lastRow", capacity * FEATURE_COUNT);
     this.#state = arena.f64("features.state", capacity * STATE_STRIDE);
     this.#startUs = arena.f64("features.startUs", capacity * START_RING);
+    this.#revision = arena.f64("features.revision", capacity);
+    this.formingRows = arena.f32("features.formingRows", capacity * FEATURE_COUNT);
+    this.#saved = arena.f64("features.saved", MOVING_COUNT + HISTORY_FIELDS);
+    this.#previewRow = arena.f64("features.previewRow", FEATURE_COUNT);
     for (let slot = 0; slot < capacity; slot++) this.reset(slot);
   }
 
   /** Forgets an instrument: as if no bar had come. */
   reset(slot: number): void {
     assertIndex(slot, this.capacity, "instrument slot");
+    // More than a bar: the window after is not the one before, moved by a row.
+    this.#revision[slot]! += 2;
     this.#state.fill(0, slot * STATE_STRIDE, (slot + 1) * STATE_STRIDE);
     this.#state[slot * STATE_STRIDE + LAST_START_US] = Number.NEGATIVE_INFINITY;
     this.#state[slot * STATE_STRIDE + LAST_DAY] = Number.NEGATIVE_INFINITY;
     this.#state[slot * STATE_STRIDE + WINDOW_ROW] = WINDOW_BARS - 1;
     this.#startUs.fill(0, slot * START_RING, (slot + 1) * START_RING);
+    this.formingRows.fill(0, slot * FEATURE_COUNT, (slot + 1) * FEATURE_COUNT);
     this.lastRow.fill(0, slot * FEATURE_COUNT, (slot + 1) * FEATURE_COUNT);
     this.windows.fill(0, slot * MIRRORED_ELEMS, (slot + 1) * MIRRORED_ELEMS);
   }
@@ -175,27 +192,86 @@ export class FeatureEngine {
       this.outOfOrderBars += 1;
       return BAR_OUT_OF_ORDER;
     }
-    // Written so that a NaN fails.
-    const arePricesGood =
-      lowPx >= PX_USD_MIN &&
-      highPx <= PX_USD_MAX &&
-      openPx >= lowPx &&
-      openPx <= highPx &&
-      closePx >= lowPx &&
-      closePx <= highPx;
-    if (!(arePricesGood && volume >= 0 && volume <= VOLUME_MAX && dayNumber < Number.POSITIVE_INFINITY)) {
+    if (!areGoodValues(openPx, highPx, lowPx, closePx, volume, dayNumber)) {
       this.badBars += 1;
       return BAR_BAD_VALUE;
     }
 
+    const row = this.lastRow;
+    const to = slot * FEATURE_COUNT;
+    this.#advance(slot, highPx, lowPx, closePx, volume, turnoverUsd, dayNumber, row, to);
     const bar = state[base + BAR_COUNT]!;
-    const previousPx = bar > 0 ? state[base + CLOSE_PX]! : closePx;
-    const isNewDay = dayNumber !== lastDay;
+    this.#revision[slot]! += 1;
     state[base + BAR_COUNT] = bar + 1;
     state[base + LAST_START_US] = startUs;
     state[base + LAST_DAY] = dayNumber;
-    state[base + CLOSE_PX] = closePx;
     this.#startUs[slot * START_RING + (bar & START_MASK)] = startUs;
+
+    const windows = this.windows;
+    const lastWindowRow = state[base + WINDOW_ROW]!;
+    const windowRow = lastWindowRow === WINDOW_BARS - 1 ? 0 : lastWindowRow + 1;
+    state[base + WINDOW_ROW] = windowRow;
+    const into = slot * MIRRORED_ELEMS + windowRow * FEATURE_COUNT;
+    for (let feature = 0; feature < FEATURE_COUNT; feature++) {
+      const value = row[to + feature]!;
+      windows[into + feature] = value;
+      windows[into + WINDOW_ELEMS + feature] = value;
+    }
+    return BAR_OK;
+  }
+
+  /**
+   * Leaves in `formingRows` the row that the forming bar would add if it closed now. Nothing else changes, however often it is
+   * asked; the bar is frozen by `closeBar` alone.
+   *
+   * @returns BAR_OK, or BAR_OUT_OF_ORDER (an earlier day) or BAR_BAD_VALUE and then the row is as it was; parameters as for `closeBar`
+   */
+  previewBar(
+    slot: number,
+    openPx: number,
+    highPx: number,
+    lowPx: number,
+    closePx: number,
+    volume: number,
+    turnoverUsd: number,
+    dayNumber: number,
+  ): number {
+    const state = this.#state;
+    const base = slot * STATE_STRIDE;
+    if (!(dayNumber >= this.#at(slot, LAST_DAY))) return BAR_OUT_OF_ORDER;
+    if (!areGoodValues(openPx, highPx, lowPx, closePx, volume, dayNumber)) return BAR_BAD_VALUE;
+    const saved = this.#saved;
+    const moving = base + MOVING_FIRST;
+    const entry = base + HISTORY + (state[base + BAR_COUNT]! & HISTORY_MASK) * HISTORY_FIELDS;
+    for (let i = 0; i < MOVING_COUNT; i++) saved[i] = state[moving + i]!;
+    for (let i = 0; i < HISTORY_FIELDS; i++) saved[MOVING_COUNT + i] = state[entry + i]!;
+    const row = this.#previewRow;
+    this.#advance(slot, highPx, lowPx, closePx, volume, turnoverUsd, dayNumber, row, 0);
+    for (let i = 0; i < MOVING_COUNT; i++) state[moving + i] = saved[i]!;
+    for (let i = 0; i < HISTORY_FIELDS; i++) state[entry + i] = saved[MOVING_COUNT + i]!;
+    const to = slot * FEATURE_COUNT;
+    for (let feature = 0; feature < FEATURE_COUNT; feature++) this.formingRows[to + feature] = row[feature]!;
+    return BAR_OK;
+  }
+
+  /** Moves averages and history on by one good bar, and writes its row to `row` from `to`. */
+  #advance(
+    slot: number,
+    highPx: number,
+    lowPx: number,
+    closePx: number,
+    volume: number,
+    turnoverUsd: number,
+    dayNumber: number,
+    row: Float64Array,
+    to: number,
+  ): void {
+    const state = this.#state;
+    const base = slot * STATE_STRIDE;
+    const bar = state[base + BAR_COUNT]!;
+    const previousPx = bar > 0 ? state[base + CLOSE_PX]! : closePx;
+    const isNewDay = dayNumber !== state[base + LAST_DAY]!;
+    state[base + CLOSE_PX] = closePx;
 
     // The day's VWAP.
     const isTurnoverGood = turnoverUsd >= 0.5 * lowPx * volume && turnoverUsd <= 2 * highPx * volume;
@@ -278,8 +354,6 @@ export class FeatureEngine {
       signedVolumeSum += state[at + HISTORY_SIGNED_VOLUME]!;
     }
 
-    const row = this.lastRow;
-    const to = slot * FEATURE_COUNT;
     row[to + FEATURE_LOG_RETURN_1] = logReturn;
     row[to + FEATURE_LOG_RETURN_5] = bar >= RETURN_BARS_SHORT ? return5 : 0;
     const isLongDefined = bar >= RETURN_BARS_LONG;
@@ -294,23 +368,17 @@ export class FeatureEngine {
     row[to + FEATURE_LOG_VOLUME_Z] = isRollingFull ? zScore(logVolumeDiff, logVolumeDiff2) : 0;
     row[to + FEATURE_CLOSE_LOCATION] = highPx > lowPx ? (2 * closePx - highPx - lowPx) / (highPx - lowPx) : 0;
     row[to + FEATURE_VOLUME_IMBALANCE] = isLongDefined && volumeSum > 0 ? signedVolumeSum / volumeSum : 0;
-
-    const windows = this.windows;
-    const lastWindowRow = state[base + WINDOW_ROW]!;
-    const windowRow = lastWindowRow === WINDOW_BARS - 1 ? 0 : lastWindowRow + 1;
-    state[base + WINDOW_ROW] = windowRow;
-    const into = slot * MIRRORED_ELEMS + windowRow * FEATURE_COUNT;
-    for (let feature = 0; feature < FEATURE_COUNT; feature++) {
-      const value = row[to + feature]!;
-      windows[into + feature] = value;
-      windows[into + WINDOW_ELEMS + feature] = value;
-    }
-    return BAR_OK;
   }
 
   /** Element in `windows` of the oldest bar of the newest 50; rows before the first bar are 0. */
   windowOffset(slot: number): number {
     return slot * MIRRORED_ELEMS + (this.#at(slot, WINDOW_ROW) + 1) * FEATURE_COUNT;
+  }
+
+  /** Which window this is: grows by 1 with each bar taken, by 2 with a reset, so that no two windows of a stock have the same. */
+  revision(slot: number): number {
+    assertIndex(slot, this.capacity, "instrument slot");
+    return this.#revision[slot]!;
   }
 
   /** Bars taken since start or reset. */
@@ -368,6 +436,28 @@ export class FeatureEngine {
     assertIndex(slot, this.capacity, "instrument slot");
     return this.#state[slot * STATE_STRIDE + field]!;
   }
+}
+
+/** Whether a bar can be one. Written so that a NaN fails. */
+function areGoodValues(
+  openPx: number,
+  highPx: number,
+  lowPx: number,
+  closePx: number,
+  volume: number,
+  dayNumber: number,
+): boolean {
+  return (
+    lowPx >= PX_USD_MIN &&
+    highPx <= PX_USD_MAX &&
+    openPx >= lowPx &&
+    openPx <= highPx &&
+    closePx >= lowPx &&
+    closePx <= highPx &&
+    volume >= 0 &&
+    volume <= VOLUME_MAX &&
+    dayNumber < Number.POSITIVE_INFINITY
+  );
 }
 
 /** Deviations of the newest value from the mean, from sums of differences and their squares; 0 where all are the same. */

@@ -193,13 +193,15 @@ function medianUs(engine: InferenceEngine, windows: Float32Array, count: number,
   const tookNs: number[] = [];
   const startNs = monotonicNs();
   while (tookNs.length < MEASURE_CALLS_MAX) {
-    for (let slot = 0; ahead !== null && slot < count; slot++) ahead.prepare(slot, windows, offsets[slot]!);
+    // One bar after the other: what is prepared is taken, whatever its rows are.
+    const revision = tookNs.length;
+    for (let slot = 0; ahead !== null && slot < count; slot++) ahead.prepare(slot, revision, windows, offsets[slot]!);
     const fromNs = monotonicNs();
     if (isBatch) engine.predict(windows, offsets, count, out);
     else {
       for (let slot = 0; slot < count; slot++) {
         one[0] = offsets[slot]!;
-        if (ahead !== null) ahead.predictPrepared(slot, windows, offsets[slot]!, out);
+        if (ahead !== null) ahead.predictPrepared(slot, revision + 1, windows, offsets[slot]!, out);
         else engine.predict(windows, one, 1, out);
       }
     }

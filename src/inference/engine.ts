@@ -56,16 +56,38 @@ export interface InferenceEngine {
 }
 
 /**
- * What an engine may offer besides: all rows of an instrument's window but the newest are known a bar before, so most of the
- * forward pass can be done in the idle time between. Outputs are the same to the last bit with and without.
+ * What an engine may offer besides: it keeps of each slot what one window has in common with the next, so that a new bar costs
+ * what a new bar changes, and most of that can be done in the idle time before. Outputs differ from those of `predict` by the
+ * order of a sum (1e-6), and do not depend on what was kept, or whether anything was.
+ *
+ * A `revision` says what is in a window: that of a slot grows by 1 with each bar, by more when anything else happens to its rows
+ * (a reset), and never comes again (FeatureEngine.revision). All calls are given one and the same column.
  */
 export interface WorksAhead {
-  /** Slots that can be prepared, from 0. */
+  /** Slots that can be kept, from 0. */
   readonly preparedCapacity: number;
-  /** Does what can be done for the next window of `slot`, whose rows but the newest stand at `offset`, oldest first. */
-  prepare(slot: number, features: Float32Array, offset: number): void;
-  /** As `predict` for one window; fast where its rows but the newest are those last prepared for `slot`. */
-  predictPrepared(slot: number, features: Float32Array, offset: number, out: Float32Array): number;
+  /**
+   * Does what can be done for the window after this one.
+   *
+   * @param revision of the window
+   * @param features column that holds the raw window, at `offset`
+   */
+  prepare(slot: number, revision: number, features: Float32Array, offset: number): void;
+  /** As `predict` for one window; fast where the one before was prepared. */
+  predictPrepared(slot: number, revision: number, features: Float32Array, offset: number, out: Float32Array): number;
+  /**
+   * As `predict` for the window that would follow this one if its newest row were the one at `row[rowOffset]`: a bar that is
+   * still forming. Keeps nothing of that row; fast where the window was prepared.
+   */
+  predictForming(
+    slot: number,
+    revision: number,
+    features: Float32Array,
+    offset: number,
+    row: Float32Array,
+    rowOffset: number,
+    out: Float32Array,
+  ): number;
 }
 
 /** The engine's way of working ahead, null where it has none. */

@@ -7,13 +7,13 @@ import { join } from "node:path";
 const FOLDER = import.meta.dir;
 const ROOT = join(FOLDER, "..", "..");
 const OUT_FOLDER = join(ROOT, "build", "kernels");
-/** One .wasm for each, of the same stem. */
-const KERNELS = ["forward-pass"];
+/** One .wasm for each, of the same stem, with the files its source imports. */
+const KERNELS: Readonly<Record<string, readonly string[]>> = { "forward-pass": ["layers", "incremental"] };
 
 /** Compiles what is out of date. @returns the paths of all kernels. Throws with the compiler's messages when one fails. */
 export async function buildKernels(): Promise<string[]> {
   await mkdir(OUT_FOLDER, { recursive: true });
-  return await Promise.all(KERNELS.map(buildKernel));
+  return await Promise.all(Object.keys(KERNELS).map(buildKernel));
 }
 
 async function buildKernel(stem: string): Promise<string> {
@@ -33,11 +33,12 @@ async function buildKernel(stem: string): Promise<string> {
   return outPath;
 }
 
-/** Hash of everything the output depends on: source, options, this script, the compiler's version. */
+/** Hash of everything the output depends on: sources, options, this script, the compiler's version. */
 async function inputsHash(stem: string): Promise<string> {
   const hash = new Bun.CryptoHasher("sha256");
   const compiler = join(ROOT, "node_modules", "assemblyscript", "package.json");
-  for (const path of [join(FOLDER, `${stem}.ts`), join(FOLDER, "asconfig.json"), join(FOLDER, "build.ts"), compiler]) {
+  const sources = [stem, ...KERNELS[stem]!].map((source) => join(FOLDER, `${source}.ts`));
+  for (const path of [...sources, join(FOLDER, "asconfig.json"), join(FOLDER, "build.ts"), compiler]) {
     hash.update(await Bun.file(path).bytes());
   }
   return hash.digest("hex");

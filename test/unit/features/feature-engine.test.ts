@@ -225,6 +225,10 @@ test("all columns come from the arena", () => {
     "features.lastRow",
     "features.state",
     "features.startUs",
+    "features.revision",
+    "features.formingRows",
+    "features.saved",
+    "features.previewRow",
   ]);
   expect(engine.windows).toHaveLength(4 * 2 * 600);
 });
