@@ -35,6 +35,11 @@ export const SUITES: Readonly<Record<string, Suite>> = {
     inBinary: true,
     load: () => import("./inference/webgpu.bench.ts"),
   },
+  gpu: {
+    what: "check of a GPU: every shader against its reference, then features and forward pass over the empty round trip",
+    inBinary: true,
+    load: () => import("./inference/gpu.bench.ts"),
+  },
   universe: {
     what: "10,000 candidates to the best 100",
     inBinary: true,

@@ -3,7 +3,7 @@
 //   newest bar of the inbox -> the stock's ring; 69 bars of the ring -> window (50, 12), oldest bar first, raw features
 //
 // Reference: src/features/reference.ts      Tolerance: src/inference/webgpu/feature-tolerances.ts, one for each feature
-// Test: test/shader/features.test.ts        Bench: bench/inference/webgpu.bench.ts
+// Test: test/shader/features.test.ts        Bench: bench/inference/gpu.bench.ts
 //   binding 0  inbox    read        u32 (batch, 20): stock, index of its newest bar from 0, 0, 0, then the bar's record
 //   binding 1  ring     read_write  f32 (stock, 128, 16): records of bars, bar n at n % 128
 //   binding 2  windows  read_write  f32 (batch, 50, 12)

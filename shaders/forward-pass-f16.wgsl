@@ -5,7 +5,7 @@
 //   -> softmax 3, sigmoid, tanh: weights in f16, sums, pools and activations in f32
 //
 // Reference: src/inference/reference/forward-pass.ts      Tolerance: |error| <= 1e-2 on every output
-// Test: test/shader/forward-pass-f16.test.ts              Bench: bench/inference/webgpu.bench.ts
+// Test: test/shader/forward-pass-f16.test.ts              Bench: bench/inference/gpu.bench.ts
 //   binding 0  windows   read        f32 (batch, 50, 12) row-major, oldest bar first, raw features
 //   binding 1  weights   read        f16 (WEIGHT_VEC4S * 4), packed by src/inference/webgpu/weight-layout.ts, whose
 //                                    offsets are the constants below (a test compares them)

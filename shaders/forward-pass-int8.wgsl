@@ -5,7 +5,7 @@
 //   -> dense 32 ReLU -> softmax 3, sigmoid, tanh: all of these in float32
 //
 // Reference: src/inference/reference/forward-pass-int8.ts      Tolerance: |error| <= 1e-5 on every output
-// Test: test/shader/forward-pass-int8.test.ts     Bench: bench/inference/webgpu.bench.ts
+// Test: test/shader/forward-pass-int8.test.ts     Bench: bench/inference/gpu.bench.ts
 //   binding 0  windows     read        f32 (batch, 50, 12) row-major, oldest bar first, raw features
 //   binding 1  weights     read        f32 (WEIGHT_VEC4S * 4), packed by src/inference/webgpu/weight-layout.ts, whose
 //                                      offsets are the constants below (a test compares them)

@@ -4,7 +4,7 @@
 //   -> global max pool | global average pool (256) -> dense 64 ReLU -> dense 32 ReLU -> softmax 3, sigmoid, tanh
 //
 // Reference: src/inference/reference/forward-pass.ts      Tolerance: |error| <= 2e-5 on every output
-// Test: test/shader/forward-pass.test.ts                  Bench: bench/inference/webgpu.bench.ts
+// Test: test/shader/forward-pass.test.ts                  Bench: bench/inference/gpu.bench.ts
 //   binding 0  windows  read        f32 (batch, 50, 12) row-major, oldest bar first, raw features
 //   binding 1  weights  read        f32 (WEIGHT_VEC4S * 4), packed by src/inference/webgpu/weight-layout.ts, whose
 //                                   offsets are the constants below (a test compares them)

@@ -2,7 +2,7 @@
 // figures of every other kernel are divided by.
 //
 // Reference: src/inference/webgpu/round-trip.ts, which checks the slot: five zeros, 0, stamp, sentinel 1.0
-// Test: test/shader/round-trip.test.ts      Bench: bench/inference/webgpu.bench.ts
+// Test: test/shader/round-trip.test.ts      Bench: bench/inference/gpu.bench.ts
 //   binding 0  outputs  read_write  f32 (batch, 8)
 //   binding 1  stamp    uniform     f32, dynamic offset: number of this command buffer
 // Dispatch (batch, 1, 1): workgroup id = slot. 32 invocations, the narrowest that no GPU pads, of which one writes.

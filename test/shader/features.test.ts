@@ -2,7 +2,7 @@
 // forward pass on it: bars that are pushed, replaced and reset, in runs of any stocks. WebGPU's validation and the shader's
 // bounds checks are on, except where a test says otherwise.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import * as catalogue from "../../src/features/catalogue.ts";
 import { type FeatureBar, featureRows } from "../../src/features/reference.ts";
@@ -25,6 +25,9 @@ import { randomModel } from "../support/models.ts";
 import { useTestAdapter } from "../support/vulkan.ts";
 
 const CAPACITY = 101;
+/** Software Vulkan compiles a kernel in half a second on idle cores, in several on busy ones. */
+setDefaultTimeout(60_000);
+
 const adapter = await useTestAdapter();
 const SOURCE = KERNELS.features.source;
 const model = randomModel(7);

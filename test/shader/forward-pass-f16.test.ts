@@ -1,7 +1,7 @@
 // The f16 forward pass in WGSL. Where the adapter has shader-f16 it passes the suite of every engine; where it has not, it is
 // refused in clear words, and the shader with every f16 read as f32 is held to the reference: all of it but the rounding.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ENGINE_OK, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engine.ts";
 import { ReferenceEngine } from "../../src/inference/reference/forward-pass.ts";
 import { openAdapter } from "../../src/inference/webgpu/adapters.ts";
@@ -18,6 +18,9 @@ import { F16_TOLERANCE, FP32_TOLERANCE, inferenceConformance } from "../conforma
 import { randomModel } from "../support/models.ts";
 import { useTestAdapter } from "../support/vulkan.ts";
 import { randomWindows } from "../support/windows.ts";
+
+/** Software Vulkan compiles a kernel in half a second on idle cores, in several on busy ones. */
+setDefaultTimeout(60_000);
 
 const adapter = await useTestAdapter();
 const skipReason = adapter.skipReason || (await missingFeature());

@@ -1,7 +1,7 @@
 // The int8 forward pass in WGSL against its dequantised reference: the suite that every engine passes, inputs on the edge
 // between two steps, and guard words around every buffer.
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ENGINE_OK, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engine.ts";
 import { INPUT_SCALE_MAX, inputStep, quantise } from "../../src/inference/quantise.ts";
 import { ReferenceInt8Engine } from "../../src/inference/reference/forward-pass-int8.ts";
@@ -11,6 +11,9 @@ import { modelOf, randomModel } from "../support/models.ts";
 import { useTestAdapter } from "../support/vulkan.ts";
 
 const BATCH_MAX = 101;
+/** Software Vulkan compiles a kernel in half a second on idle cores, in several on busy ones. */
+setDefaultTimeout(60_000);
+
 const adapter = await useTestAdapter();
 const options = { adapterName: adapter.name, batchMax: BATCH_MAX, precision: "int8", isChecked: true } as const;
 

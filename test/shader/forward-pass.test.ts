@@ -3,7 +3,7 @@
 // shader's bounds checks are on, except where a test says otherwise.
 
 import { heapStats } from "bun:jsc";
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Prng } from "../../src/core/prng.ts";
 import {
   ENGINE_FAILED,
@@ -27,6 +27,9 @@ import { randomWindows } from "../support/windows.ts";
 
 const BATCH_MAX = 100;
 const REFERENCE_TOLERANCE = REFERENCE_TOLERANCES.fp32;
+/** Software Vulkan compiles a kernel in half a second on idle cores, in several on busy ones. */
+setDefaultTimeout(60_000);
+
 const adapter = await useTestAdapter();
 const SOURCE = KERNELS["forward-pass"].source;
 

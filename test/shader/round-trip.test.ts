@@ -1,7 +1,7 @@
 // What every GPU engine stands on: answers by stamp, the awaited path, what is made at start and counted, and guard words
 // around the buffers. The empty kernel is the one that runs; the forward passes where it must be a real one.
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ENGINE_FAILED, ENGINE_OK, OUTPUT_STRIDE, type Precision, WINDOW_ELEMS } from "../../src/inference/engine.ts";
 import { makeFloor } from "../../src/inference/webgpu/floor.ts";
 import { WebGpuEngine } from "../../src/inference/webgpu/forward-pass.ts";
@@ -9,6 +9,9 @@ import { readBytes } from "../../src/inference/webgpu/resources.ts";
 import { randomModel } from "../support/models.ts";
 import { useTestAdapter } from "../support/vulkan.ts";
 import { randomWindows } from "../support/windows.ts";
+
+/** Software Vulkan compiles a kernel in half a second on idle cores, in several on busy ones. */
+setDefaultTimeout(60_000);
 
 const adapter = await useTestAdapter();
 const model = randomModel(7);

@@ -7,10 +7,18 @@ import { FIRST_ANSWER_TIMEOUT_MS } from "./forward-pass.ts";
 import { instanceFlags } from "./forward-stage.ts";
 import { KERNELS } from "./kernels.ts";
 import { GpuResources } from "./resources.ts";
-import { makeAnswerBuffers, RoundTrip } from "./round-trip.ts";
+import { type AnswerBuffers, makeAnswerBuffers, RoundTrip, type Stage } from "./round-trip.ts";
 
 /** Bytes that go up before the trip, as many as one stock's newest bar takes. */
 const UPLOAD_BYTES = 80;
+
+/** The stage of the empty kernel: it answers for each window that it was there. Throws WebGpuError. */
+export async function makeEmptyStage(resources: GpuResources, answers: AnswerBuffers): Promise<Stage> {
+  const layout = resources.layout(["write", "stamp"]);
+  const pipeline = await resources.pipeline("round-trip", KERNELS["round-trip"], layout);
+  const bindGroup = resources.bindGroup(layout, [answers.outputs, answers.stamp]);
+  return { name: "empty", pipeline, bindGroup, hasStamp: true };
+}
 
 export interface Floor {
   /** Upload, a dispatch of `count` workgroups that only write their slot, read-back. */
@@ -25,11 +33,8 @@ export async function makeFloor(adapterName: string, batchMax: number, isChecked
   const { STORAGE, COPY_DST } = loadDawn().globals.GPUBufferUsage;
   const inbox = resources.buffer("inbox", UPLOAD_BYTES, STORAGE | COPY_DST);
   const answers = makeAnswerBuffers(resources, batchMax);
-  const layout = resources.layout(["write", "stamp"]);
-  const pipeline = await resources.pipeline("round-trip", KERNELS["round-trip"], layout);
-  const bindGroup = resources.bindGroup(layout, [answers.outputs, answers.stamp]);
+  const stage = await makeEmptyStage(resources, answers);
   resources.freeze();
-  const stage = { name: "empty", pipeline, bindGroup, hasStamp: true };
   const trip = new RoundTrip(device, [stage], answers, batchMax, FIRST_ANSWER_TIMEOUT_MS * 1e6);
   const upload = new Float32Array(UPLOAD_BYTES / Float32Array.BYTES_PER_ELEMENT);
   return {

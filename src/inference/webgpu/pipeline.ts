@@ -21,6 +21,7 @@ import { BarRecords, ENTRY_ELEMS, ENTRY_HEAD_ELEMS, RECORD_ELEMS } from "./bar-r
 import { loadDawn } from "./dawn.ts";
 import { openDevice } from "./device.ts";
 import { FEATURE_TOLERANCES } from "./feature-tolerances.ts";
+import { makeEmptyStage } from "./floor.ts";
 import {
   ANSWER_TIMEOUT_MS,
   ANSWER_TIMEOUT_SOFTWARE_MS,
@@ -74,6 +75,8 @@ export interface WebGpuPipelineOptions {
   readonly featureRows: (bars: readonly ReferenceBar[], includeOvernightReturn: boolean) => number[][];
   /** Take timestamps around the stages where the adapter can; they cost a pass each. For benches. */
   readonly isTimed?: boolean;
+  /** Answers are empty slots: features alone, for benches. */
+  readonly isForwardLeftOut?: boolean;
 
   // For tests:
   readonly isChecked?: boolean;
@@ -291,7 +294,8 @@ export class WebGpuPipeline {
   }
 
   /** Seeded bars: every feature against its reference, and the answers against the forward pass of the windows read back. */
-  async #selfTest({ model, featureRows, includeOvernightReturn = false }: WebGpuPipelineOptions): Promise<void> {
+  async #selfTest(options: WebGpuPipelineOptions): Promise<void> {
+    const { model, featureRows, includeOvernightReturn = false } = options;
     const count = Math.min(SELF_TEST_STOCKS, this.capacity);
     const slots = Int32Array.from({ length: count }, (_, slot) => slot);
     const days = Array.from(slots, (slot) => selfTestBars(slot));
@@ -308,6 +312,7 @@ export class WebGpuPipeline {
         throw this.#selfTestError(`computes wrongly: ${where} is ${found}, the reference says ${want}`);
       }
     }
+    if (options.isForwardLeftOut) return;
     const expected = new Float32Array(count * OUTPUT_STRIDE);
     const offsets = slots.map((slot) => slot * WINDOW_ELEMS);
     referenceOf(model, this.info.precision).predict(windows, offsets, count, expected);
@@ -363,7 +368,10 @@ async function makeParts(
     bindGroup: resources.bindGroup(layout, [inbox, ring, windows]),
     hasStamp: false,
   };
-  const stages = [features, await makeForwardStage(resources, model, precision, windows, answers)];
+  const last = options.isForwardLeftOut
+    ? await makeEmptyStage(resources, answers)
+    : await makeForwardStage(resources, model, precision, windows, answers);
+  const stages = [features, last];
   const timer = isTimed ? makeTimer(resources, 2 * stages.length) : null;
   resources.freeze();
   const trip = new RoundTrip(device, stages, answers, capacity, FIRST_ANSWER_TIMEOUT_MS * 1e6, timer);
