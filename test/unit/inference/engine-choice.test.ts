@@ -7,6 +7,7 @@ import {
   type InferenceEngine,
   OUTPUT_SENTINEL,
   OUTPUT_STRIDE,
+  worksAhead,
 } from "../../../src/inference/engine.ts";
 import { chooseEngine, type EngineChoiceOptions, selfTest } from "../../../src/inference/engine-choice.ts";
 import { loadModelByName, type Model } from "../../../src/inference/model-file.ts";
@@ -14,6 +15,7 @@ import { WasmEngine } from "../../../src/inference/wasm/forward-pass.ts";
 import { WebGpuError } from "../../../src/inference/webgpu/webgpu-error.ts";
 import { FaultyEngine } from "../../support/faulty-engine.ts";
 import { ManualDelays, settled } from "../../support/manual-delays.ts";
+import { randomWindows } from "../../support/windows.ts";
 
 let model: Model;
 let wasm: WasmEngine;
@@ -99,6 +101,21 @@ describe("auto, where it measures", () => {
     expect(choice.text).toContain("nothing here");
     expect(choice.warnings).toHaveLength(warningCount);
     expect(choice.timings).toEqual([]);
+  });
+
+  test("leaves nothing of the windows it was measured on in the engine that trades", async () => {
+    const slow = new FaultyEngine(wasm);
+    slow.fault = "slow";
+    const { engine } = await choose({ makeWebGpu: async () => slow });
+    const ahead = worksAhead(engine)!;
+    const windows = randomWindows(model, 1, 5);
+    const [found, expected] = [new Float32Array(OUTPUT_STRIDE), new Float32Array(OUTPUT_STRIDE)];
+    wasm.predict(windows, new Int32Array(1), 1, expected);
+    // Whatever revision a stock has after its warm-up: what was kept under it must be its own.
+    for (let revision = 1; revision < 300; revision++) {
+      ahead.predictPrepared(revision % 100, revision, windows, 0, found);
+      for (let i = 0; i < OUTPUT_STRIDE; i++) expect(found[i]).toBeCloseTo(expected[i]!, 5);
+    }
   });
 
   test("does not pass a bug off as a missing GPU", async () => {
