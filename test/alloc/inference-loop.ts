@@ -6,7 +6,7 @@ import { writeSync } from "node:fs";
 import { Arena } from "../../src/core/arena.ts";
 import { Prng } from "../../src/core/prng.ts";
 import { FeatureEngine } from "../../src/features/feature-engine.ts";
-import { OUTPUT_SENTINEL, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engine.ts";
+import { FEATURE_COUNT, OUTPUT_SENTINEL, OUTPUT_STRIDE, WINDOW_ELEMS } from "../../src/inference/engine.ts";
 import { loadModelByName } from "../../src/inference/model-file.ts";
 import { ModelSet } from "../../src/inference/model-set.ts";
 import { ResilientEngine } from "../../src/inference/resilient-engine.ts";
@@ -17,6 +17,8 @@ import { randomWindows } from "../support/windows.ts";
 
 const CALLS = 200_000;
 const WARM_UP_CALLS = 20_000;
+/** Cheap enough for a million predictions. */
+const INCREMENTAL_CALLS_PER_CALL = 5;
 const STDERR = 2;
 
 const WORK: Record<string, () => Promise<(calls: number) => number>> = {
@@ -81,6 +83,40 @@ const WORK: Record<string, () => Promise<(calls: number) => number>> = {
         set.work(windows);
       }
       return seen;
+    };
+  },
+
+  /** Bars and ticks of a hundred stocks. */
+  async incremental() {
+    const STOCKS = 100;
+    const model = await loadModelByName("untrained");
+    const engine = await WasmEngine.create(model);
+    const features = new FeatureEngine(new Arena());
+    const forming = randomWindows(model, 1, 2);
+    const out = new Float32Array(OUTPUT_STRIDE);
+    let minute = 0;
+    return (calls) => {
+      let answered = 0;
+      for (let call = 0; call < INCREMENTAL_CALLS_PER_CALL * calls; call++) {
+        const slot = call % STOCKS;
+        if (slot === 0) minute += 1;
+        const offset = features.windowOffset(slot);
+        if (minute % 2 === 0) {
+          const px = 100 + (call % 7);
+          features.previewBar(slot, px, px + 1, px - 1, px, call % 1000, 0, 0);
+          const row = call % 3 === 0 ? forming : features.formingRows;
+          const rowOffset = call % 3 === 0 ? 0 : slot * FEATURE_COUNT;
+          engine.predictForming(slot, features.revision(slot), features.windows, offset, row, rowOffset, out);
+        } else {
+          const px = 100 + (call % 5);
+          features.closeBar(slot, px, px + 1, px - 1, px, call % 1000, 0, minute * 60_000_000, 0);
+          const closed = features.windowOffset(slot);
+          engine.predictPrepared(slot, features.revision(slot), features.windows, closed, out);
+          engine.prepare(slot, features.revision(slot), features.windows, closed);
+        }
+        answered += out[OUTPUT_SENTINEL]!;
+      }
+      return answered;
     };
   },
 

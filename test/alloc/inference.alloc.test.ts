@@ -1,4 +1,4 @@
-// No garbage on the path from a closed bar to a prediction: collections counted over 200,000 calls.
+// No garbage on the path from a closed bar to a prediction: collections counted over 200,000 calls and more.
 
 import { expect, test } from "bun:test";
 import { collectionsBetweenMarks } from "./collections.ts";
@@ -15,6 +15,10 @@ test("200,000 predictions of an engine that has another behind it cause no colle
 
 test("200,000 predictions of models in the shadow cause no collection", async () => {
   expect(await collectionsBetweenMarks(SCRIPT, "shadow")).toBe(0);
+});
+
+test("1,000,000 incremental predictions, of bars and ticks with their features, cause no collection", async () => {
+  expect(await collectionsBetweenMarks(SCRIPT, "incremental")).toBe(0);
 });
 
 test("200,000 closed bars cause no collection in the features", async () => {
