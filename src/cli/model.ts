@@ -112,6 +112,7 @@ interface ModelInfo {
   readonly name: string;
   readonly trained: boolean;
   readonly winRate: number | null;
+  readonly training: Model["card"]["training"] | null;
   readonly architecture: string;
   readonly parameters: number;
   readonly weightsSha256: string;
@@ -130,6 +131,7 @@ function describe(model: Model): ModelInfo {
     name: model.name,
     trained: model.isTrained,
     winRate: model.winRate,
+    training: card.training ?? null,
     architecture: card.architecture,
     parameters: learnt.reduce((sum, [, values]) => sum + values.length, 0),
     weightsSha256: model.weightsSha256,
@@ -147,6 +149,7 @@ function table(info: ModelInfo): string {
     ["name", info.name],
     ["trained", info.trained ? "yes" : "no: seeded weights, its predictions mean nothing"],
     ["win rate", info.winRate === null ? "not measured" : `${(info.winRate * 100).toFixed(1)} % out of sample`],
+    ...trainingRows(info.training),
     ["architecture", info.architecture],
     ["parameters", info.parameters.toLocaleString("en-US")],
     ["weights", `sha256 ${info.weightsSha256}`],
@@ -156,4 +159,13 @@ function table(info: ModelInfo): string {
     ["licence", info.licence],
   ];
   return rows.map(([name, value]) => `${name.padEnd(WIDTH)} ${value}`).join("\n");
+}
+
+function trainingRows(training: ModelInfo["training"]): readonly (readonly [string, string])[] {
+  if (training === null || training === undefined) return [];
+  return [
+    ["training data", training.data],
+    ...Object.entries(training.split).map(([part, days]) => [`  ${part}`, days] as const),
+    ...Object.entries(training.metrics).map(([name, value]) => [`  ${name}`, String(value)] as const),
+  ];
 }

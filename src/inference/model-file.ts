@@ -93,6 +93,15 @@ const int8Schema = z.strictObject({
 /** The scales as a card shows them. */
 export type Int8Card = z.infer<typeof int8Schema>;
 
+const trainingSchema = z.strictObject({
+  /** Which recordings, by name and hash where there is one. */
+  data: z.string().min(1),
+  /** Days or rows of each part, by its name: train, validation, test. */
+  split: z.record(z.string(), z.string().min(1)),
+  /** What was measured, by name; names say the part and the unit. */
+  metrics: z.record(z.string(), z.number()),
+});
+
 export const modelCardSchema = z.strictObject({
   name: z.string().min(1).max(64),
   /** False: seeded weights, whose predictions mean nothing. Every summary says so. */
@@ -107,6 +116,8 @@ export const modelCardSchema = z.strictObject({
   }),
   /** Measured fraction of winning trades out of sample, 0..1; null where nothing was measured. */
   winRate: z.number().min(0).max(1).nullable(),
+  /** What it was fitted and measured on; absent where nobody trained or nobody says. */
+  training: trainingSchema.optional(),
   /** Where weights and standardisation come from, in sentences. */
   origin: z.string().min(1),
   licence: z.string().min(1),
@@ -133,7 +144,7 @@ export interface Model {
 }
 
 /** What the one who makes a model says about it; the rest of the card follows from the weights and this version. */
-export type ModelDescription = Pick<ModelCard, "name" | "isTrained" | "winRate" | "origin" | "licence">;
+export type ModelDescription = Pick<ModelCard, "name" | "isTrained" | "winRate" | "training" | "origin" | "licence">;
 
 export interface Int8Calibration {
   readonly scales: Int8Scales;
@@ -162,6 +173,7 @@ export function encodeModel(
     weightsSha256: sha256Of(weights),
     standardisation: { mean: [...tensors["input.mean"]], std: [...tensors["input.std"]] },
     winRate: description.winRate,
+    ...(description.training !== undefined && { training: description.training }),
     origin: description.origin,
     licence: description.licence,
     ...(calibration !== null && { int8: int8CardOf(calibration) }),
@@ -180,6 +192,11 @@ export function int8CalibrationOf({ inputScale, weightScales, method }: Int8Card
   const byBranch = {} as Record<ConvName, Float32Array<ArrayBuffer>>;
   for (const { name } of CONV_BRANCHES) byBranch[name] = Float32Array.from(weightScales[name]);
   return { scales: { inputScale: Math.fround(inputScale), weightScales: byBranch }, method };
+}
+
+/** What a text of JSON says of a training, or ModelFileError. `where` names file and key. */
+export function parseTraining(text: string, where: string): NonNullable<ModelCard["training"]> {
+  return parseCardWith(trainingSchema, text, where);
 }
 
 /** The calibration that a text of JSON holds, or ModelFileError. `where` names file and key. */

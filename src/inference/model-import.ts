@@ -16,6 +16,7 @@ import {
   ModelFileError,
   parseInt8Calibration,
   parseModel,
+  parseTraining,
   readInt8Scales,
   sha256Of,
 } from "./model-file.ts";
@@ -56,6 +57,7 @@ export function importModel(file: string, bytes: Uint8Array, name: string, card:
     {
       name,
       isTrained: card.isTrained ?? declared.isTrained !== "false",
+      training: card.training ?? trainingOf(file, declared.training),
       winRate: card.winRate ?? winRateOf(declared.winRate),
       origin: card.origin ?? declared.origin ?? `imported from ${file}, sha256 ${sha256Of(bytes)}`,
       licence: card.licence ?? declared.licence ?? "not stated",
@@ -137,6 +139,10 @@ function withStandardisation(file: string, { tensors }: ImportedWeights, card: I
     whole.set(`input.${key}`, { shape: [FEATURE_COUNT], values });
   }
   return whole;
+}
+
+function trainingOf(file: string, text: string | undefined): ImportCard["training"] {
+  return text === undefined ? undefined : parseTraining(text, `${file}, training`);
 }
 
 /** Scales for int8 out of the weights, the file's own words or the card; null where nobody calibrated. */

@@ -53,6 +53,7 @@ export function exportOnnx(model: Model): Uint8Array<ArrayBuffer> {
       weightsSha256: model.weightsSha256,
       origin: card.origin,
       licence: card.licence,
+      ...(card.training !== undefined && { training: JSON.stringify(card.training) }),
       ...(card.int8 !== undefined && { int8: JSON.stringify(card.int8) }),
     }).map(([key, value]) => ({ key, value })),
     graph: {

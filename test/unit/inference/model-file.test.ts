@@ -65,6 +65,18 @@ test("a model survives its files", () => {
   for (const name of TENSOR_NAMES) expect(model.tensors[name]).toEqual(tensors[name]);
 });
 
+test("what a model was fitted and measured on survives its files and ONNX", () => {
+  const training = {
+    data: "bars of a test",
+    split: { train: "2019-12-17", test: "2019-12-18" },
+    metrics: { testLogLoss: 1.0986 },
+  };
+  const { weights, card } = encodeModel({ ...JSON.parse(good.card), training }, seededTensors(1, zeros, ones));
+  const model = parseModel(weights, card, "models/good");
+  expect(model.card.training).toEqual(training);
+  expect(importModel("x.onnx", exportOnnx(model), "good", {}).card).toBe(card);
+});
+
 test("the architecture has as many parameters as it says", () => {
   const count = TENSOR_NAMES.filter((name) => !name.startsWith("input."))
     .map((name) => elemsOf(TENSOR_SHAPES[name]))
@@ -224,6 +236,12 @@ describe("a card is refused when it", () => {
       "CARD_INVALID",
       cardWith({ standardisation: { mean: zeros, std: zeros } }),
       "standardisation.std",
+    ],
+    [
+      "has metrics in words",
+      "CARD_INVALID",
+      cardWith({ training: { data: "x", split: {}, metrics: { a: "good" } } }),
+      "training.metrics.a",
     ],
     ["has a hash that is none", "CARD_INVALID", cardWith({ weightsSha256: "abc" }), "weightsSha256"],
     ["is of another architecture", "WRONG_ARCHITECTURE", cardWith({ architecture: "lstm" }), ARCHITECTURE],
