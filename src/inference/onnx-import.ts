@@ -60,7 +60,11 @@ interface Layer {
   readonly bias: Float32Array<ArrayBuffer> | null;
   readonly activation: "" | "Relu" | "Softmax" | "Sigmoid" | "Tanh";
 }
-type Value = Constant | Input | Channels | Layer;
+/** Shapes that an exporter works out in the graph: never weights. */
+interface Computed {
+  readonly kind: "computed";
+}
+type Value = Constant | Computed | Input | Channels | Layer;
 
 /** Weights of the graph, or ModelFileError. `where` names the file. */
 export function importOnnx(bytes: Uint8Array, where: string): ImportedWeights {
@@ -182,11 +186,15 @@ class GraphReader {
     const type = node.opType ?? "";
     if (type === "Constant") return this.#constant(node);
     const values = node.input.map((name) => this.#values.get(name));
+    // Exporters give a tensor that is used twice a second name.
+    if (type === "Identity") return values[0];
+    const isOfShapes = values.every((each) => each?.kind === "constant" || each?.kind === "computed");
+    if (type === "Shape" || isOfShapes) return { kind: "computed" };
     // A constant may come first in an Add or a Mul.
     const [value, other] = values[0]?.kind === "constant" && values.length === 2 ? [values[1], values[0]] : values;
     const isSwapped = value !== values[0];
     if (value === undefined || (isSwapped && type !== "Add" && type !== "Mul")) return undefined;
-    if (type === "Identity" || type === "Dropout") return value;
+    if (type === "Dropout") return value;
     if (value.kind === "input") return this.#onInput(node, value, other);
     if (value.kind === "channels") return this.#onChannels(node, value);
     if (value.kind === "layer") return this.#onLayer(node, value, other);
@@ -310,6 +318,10 @@ class GraphReader {
         return this.#pool(node, value, "max", false);
       case "GlobalAveragePool":
         return this.#pool(node, value, "average", false);
+      case "MaxPool":
+        return this.#pool(node, value, "max", false, ints(node, "kernel_shape"));
+      case "AveragePool":
+        return this.#pool(node, value, "average", false, ints(node, "kernel_shape"));
       case "ReduceMax":
         return this.#pool(node, value, "max", !this.#keepsBars(node));
       case "ReduceMean":
@@ -378,9 +390,26 @@ class GraphReader {
     return { kind: "channels", channels: parts.flatMap((part) => part.channels), isFlat };
   }
 
-  #pool(node: OnnxNode, { channels, isFlat }: Channels, pool: "max" | "average", isFlatAfter: boolean): Channels {
-    if (isFlat || channels.some((channel) => channel.pool !== "")) {
-      throw this.#nodeRefusal(node, "of what is pooled already", "one pool over the bars");
+  /** `over` is a window of bars; all of them without it. */
+  #pool(
+    node: OnnxNode,
+    { channels, isFlat }: Channels,
+    pool: "max" | "average",
+    isFlatAfter: boolean,
+    over = [WINDOW_BARS],
+  ): Channels {
+    const isPadded = (ints(node, "pads") ?? []).some((pad) => pad !== 0);
+    if (
+      isFlat ||
+      channels.some((channel) => channel.pool !== "") ||
+      isPadded ||
+      String(over) !== String([WINDOW_BARS])
+    ) {
+      throw this.#nodeRefusal(
+        node,
+        `over [${over}]${isFlat ? ", flattened" : ""}`,
+        `one pool over all ${WINDOW_BARS} bars`,
+      );
     }
     return { kind: "channels", channels: channels.map((channel) => ({ ...channel, pool })), isFlat: isFlatAfter };
   }

@@ -27,8 +27,10 @@ export interface ForeignForm {
   readonly isAverageFirst: boolean;
   /** Pools of each branch, then one concatenation of all; else concatenation first. */
   readonly isPooledByBranch: boolean;
-  /** ReduceMax and ReduceMean instead of global pools. */
-  readonly isReduced: boolean;
+  /** GlobalMaxPool and its like, ReduceMax, or MaxPool over 50 bars. */
+  readonly pools: "global" | "reduce" | "window";
+  /** Flattened by a shape that the graph works out, as x.view(x.shape[0], -1) is exported. */
+  readonly isReshaped: boolean;
   /** ReLU on the concatenation instead of on each branch. */
   readonly isRectifiedLate: boolean;
   /** MatMul and Add instead of Gemm. */
@@ -46,7 +48,8 @@ export const PLAIN_FORM: ForeignForm = {
   branchOrder: [0, 1, 2],
   isAverageFirst: false,
   isPooledByBranch: false,
-  isReduced: false,
+  pools: "global",
+  isReshaped: false,
   isRectifiedLate: false,
   isMatMul: false,
   isFloatData: false,
@@ -252,16 +255,34 @@ class GraphWriter {
   }
 
   #poolOps(): string[] {
-    const ops = this.#form.isReduced ? ["ReduceMax", "ReduceMean"] : ["GlobalMaxPool", "GlobalAveragePool"];
+    const ops = {
+      global: ["GlobalMaxPool", "GlobalAveragePool"],
+      reduce: ["ReduceMax", "ReduceMean"],
+      window: ["MaxPool", "AveragePool"],
+    }[this.#form.pools];
     return this.#form.isAverageFirst ? ops.reverse() : ops;
   }
 
   #pool(op: string, value: string): string {
-    return this.node(op, [value], this.#form.isReduced ? [ints("axes", [-1]), int("keepdims", 0)] : []);
+    const attributes = {
+      global: [],
+      reduce: [ints("axes", [-1]), int("keepdims", 0)],
+      window: [ints("kernel_shape", [50])],
+    }[this.#form.pools];
+    return this.node(op, [value], attributes);
   }
 
   #flatten(value: string): string {
-    return this.#form.isReduced ? value : this.node("Flatten", [value]);
+    if (this.#form.pools === "reduce") return value;
+    if (!this.#form.isReshaped) return this.node("Flatten", [value]);
+    const batch = this.node("Gather", [this.node("Shape", [value]), this.#int64s([0])], [int("axis", 0)]);
+    return this.node("Reshape", [value, this.node("Concat", [batch, this.#int64s([-1])], [int("axis", 0)])]);
+  }
+
+  #int64s(values: number[]): string {
+    const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+    const t = onnxTensor({ name: "", dims: [values.length], dataType: ONNX_INT64, rawData });
+    return this.node("Constant", [], [onnxAttribute({ name: "value", t, type: 4 })]);
   }
 
   dense(state: Parameters["state"], name: string, value: string): string {

@@ -100,7 +100,8 @@ describe("an ONNX graph of somebody else", () => {
       branchOrder: fc.constantFrom([0, 1, 2], [2, 1, 0], [1, 2, 0]),
       isAverageFirst: flag,
       isPooledByBranch: flag,
-      isReduced: flag,
+      pools: fc.constantFrom("global", "reduce", "window"),
+      isReshaped: flag,
       isRectifiedLate: flag,
       isMatMul: flag,
       isFloatData: flag,
@@ -114,6 +115,18 @@ describe("an ONNX graph of somebody else", () => {
       }),
       { numRuns: 60, seed: 3 },
     );
+  });
+
+  test("may give a tensor a second name", () => {
+    const model = foreignModel(parameters, PLAIN_FORM);
+    const conv = nodeOf(model, "Conv");
+    const weight = conv.input[1]!;
+    conv.input.splice(1, 1, "again");
+    model.graph!.node.unshift({ ...conv, opType: "Identity", input: [weight], output: ["again"], attribute: [] });
+    const [{ model: renamed }, { model: plain }] = [encodeOnnx(model), foreignOnnx(parameters, PLAIN_FORM)].map(
+      (bytes) => importModel("x.onnx", bytes, "x", {}),
+    ) as [ReturnType<typeof importModel>, ReturnType<typeof importModel>];
+    expect(renamed.weightsSha256).toBe(plain.weightsSha256);
   });
 
   test("says what it took for granted", () => {
@@ -150,6 +163,7 @@ describe("an ONNX graph of somebody else", () => {
       (m) => Object.assign(nodeOf(m, "Concat").attribute[0]!, { i: 2 }),
       "axis 2",
     ],
+    ["pools over a part of the bars", "GRAPH_UNKNOWN", (m) => poolPart(m), "over [49]"],
     ["pools twice the maximum", "GRAPH_UNKNOWN", (m) => retype(m, "GlobalAveragePool", "GlobalMaxPool"), "128"],
     ["has two sigmoids", "GRAPH_UNKNOWN", (m) => retype(m, "Tanh", "Sigmoid"), "cannot be told"],
     ["lacks an output", "GRAPH_UNKNOWN", (m) => void m.graph!.output.pop(), "head_momentum"],
@@ -363,6 +377,11 @@ function drop(node: OnnxNode, attribute: string): void {
 }
 function scale(node: OnnxNode): void {
   node.attribute.push({ ...node.attribute[0]!, name: "alpha", f: 2, i: undefined });
+}
+function poolPart(model: OnnxModel): void {
+  const pool = nodeOf(model, "GlobalMaxPool");
+  pool.opType = "MaxPool";
+  pool.attribute.push({ ...nodeOf(model, "Conv").attribute[0]!, name: "kernel_shape", ints: [49] });
 }
 function resizeInput(model: OnnxModel): void {
   model.graph!.input[0]!.type!.tensorType!.shape!.dim[1]!.value = 60;
