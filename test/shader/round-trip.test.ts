@@ -3,6 +3,7 @@
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ENGINE_FAILED, ENGINE_OK, OUTPUT_STRIDE, type Precision, WINDOW_ELEMS } from "../../src/inference/engine.ts";
+import { engineBufferTable } from "../../src/inference/webgpu/buffer-table.ts";
 import { makeFloor } from "../../src/inference/webgpu/floor.ts";
 import { WebGpuEngine } from "../../src/inference/webgpu/forward-pass.ts";
 import { readBytes } from "../../src/inference/webgpu/resources.ts";
@@ -34,6 +35,18 @@ describe.skipIf(adapter.skipReason !== "")(`round trips on ${adapter.name || ada
     expect([...out.slice(0, 8)]).toEqual([0, 0, 0, 0, 0, 0, 0, 1]);
     expect([...out.slice(16, 24)]).toEqual([0, 0, 0, 0, 0, 0, 0, 1]);
     expect(out.slice(24).every((value) => value === -1)).toBe(true);
+  });
+
+  test.skipIf(adapter.name !== "swiftshader")("that starve are ENGINE_FAILED once the bound has passed", async () => {
+    // A thousand windows take software Vulkan some hundred milliseconds; it gets one.
+    const engine = closed(await makeEngine("fp32", 1000, { timeoutMs: 1 }));
+    const windows = randomWindows(model, 1000, 7);
+    const out = new Float32Array(1000 * OUTPUT_STRIDE).fill(-5);
+    expect(engine.predict(windows, offsetsOf(1000), 1000, out)).toBe(ENGINE_FAILED);
+    expect(engine.failure).toContain("no answer from the GPU within 1 ms");
+    expect(out.every((value) => value === -5)).toBe(true);
+    expect(engine.predict(windows, offsetsOf(1000), 1000, out)).toBe(ENGINE_FAILED);
+    expect(engine.failedCalls).toBe(2);
   });
 
   describe("that are awaited", () => {
@@ -101,9 +114,10 @@ describe.skipIf(adapter.skipReason !== "")(`round trips on ${adapter.name || ada
     expect([...new Set(made.slice(atStart))]).toEqual(["createCommandEncoder"]);
   });
 
-  test("hold few bytes on the device, all of them in the table", async () => {
+  test("hold few bytes on the device, all of them in the table, which can be had without a device", async () => {
     for (const precision of ["fp32", "int8"] as const) {
       const engine = closed(await makeEngine(precision, 100));
+      expect(engineBufferTable(100, precision)).toEqual([...engine.buffers]);
       const bytes = engine.buffers.reduce((sum, entry) => sum + entry.bytes, 0);
       expect(bytes).toBe(engine.resources.bytes());
       expect(engine.buffers.map((entry) => entry.name)).toContain("weights");

@@ -12,6 +12,9 @@ export const RECORD_ELEMS = 16;
 export const ENTRY_HEAD_ELEMS = 4;
 export const ENTRY_ELEMS = ENTRY_HEAD_ELEMS + RECORD_ELEMS;
 
+/** Bars of a stock on the GPU, as in the shader. A power of two above the 69 that a window looks back on. */
+export const RING_BARS = 128;
+
 // Row of the state column, one for each stock, f64 elements. State before the newest bar:
 /** Bars so far, the newest included. */
 const BAR_COUNT = 0;

@@ -17,7 +17,7 @@ import {
 } from "../engine.ts";
 import type { Model } from "../model-file.ts";
 import { openAdapter } from "./adapters.ts";
-import { BarRecords, ENTRY_ELEMS, ENTRY_HEAD_ELEMS, RECORD_ELEMS } from "./bar-records.ts";
+import { BarRecords, ENTRY_ELEMS, ENTRY_HEAD_ELEMS, RECORD_ELEMS, RING_BARS } from "./bar-records.ts";
 import { loadDawn } from "./dawn.ts";
 import { openDevice } from "./device.ts";
 import { FEATURE_TOLERANCES } from "./feature-tolerances.ts";
@@ -40,8 +40,6 @@ import { type GpuBufferEntry, GpuResources, type GpuSpan, readBytes } from "./re
 import { makeAnswerBuffers, RoundTrip, type Stage } from "./round-trip.ts";
 import { WebGpuError } from "./webgpu-error.ts";
 
-/** Bars of a stock on the GPU, as in the shader. A power of two above the 69 that a window looks back on. */
-const RING_BARS = 128;
 const RING_MASK = RING_BARS - 1;
 const RECORD_BYTES = RECORD_ELEMS * Float32Array.BYTES_PER_ELEMENT;
 const ENTRY_BYTES = ENTRY_ELEMS * Float32Array.BYTES_PER_ELEMENT;

@@ -15,8 +15,8 @@ import { MAP_DONE, MAP_TIMED_OUT, SynchronousMap } from "./synchronous-map.ts";
 export const OUTPUT_BYTES = OUTPUT_STRIDE * Float32Array.BYTES_PER_ELEMENT;
 
 /** Stamps in use; each stands in a slot of 256 bytes, WebGPU's smallest alignment of a dynamic offset. */
-const STAMP_COUNT = 256;
-const STAMP_SLOT_BYTES = 256;
+export const STAMP_COUNT = 256;
+export const STAMP_SLOT_BYTES = 256;
 const OUTPUT_STAMP = 6;
 
 /** One dispatch of a workgroup for each window. */
