@@ -1,7 +1,7 @@
 // A model out of somebody else's file: ONNX or safetensors of this architecture, with what a card or the command line adds. Every check that a
 // model of ours passes at load is made here, before anything is written. Off the hot path.
 
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { CATALOGUE_HASH } from "../features/catalogue.ts";
 import { ARCHITECTURE } from "./architecture.ts";
 import { FEATURE_COUNT } from "./engine.ts";
@@ -59,7 +59,7 @@ export function importModel(file: string, bytes: Uint8Array, name: string, card:
       isTrained: card.isTrained ?? declared.isTrained !== "false",
       training: card.training ?? trainingOf(file, declared.training),
       winRate: card.winRate ?? winRateOf(declared.winRate),
-      origin: card.origin ?? declared.origin ?? `imported from ${file}, sha256 ${sha256Of(bytes)}`,
+      origin: card.origin ?? declared.origin ?? `imported from ${basename(file)}, sha256 ${sha256Of(bytes)}`,
       licence: card.licence ?? declared.licence ?? "not stated",
     },
     tensors,
