@@ -4,6 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
+import { usdFromTicks } from "../../src/core/fixed-point.ts";
 import * as catalogue from "../../src/features/catalogue.ts";
 import { type FeatureBar, featureRows } from "../../src/features/reference.ts";
 import {
@@ -21,6 +22,7 @@ import { REFERENCE_TOLERANCES, referenceOf } from "../../src/inference/webgpu/fo
 import { KERNELS } from "../../src/inference/webgpu/kernels.ts";
 import { WebGpuPipeline, type WebGpuPipelineOptions } from "../../src/inference/webgpu/pipeline.ts";
 import type { WebGpuError } from "../../src/inference/webgpu/webgpu-error.ts";
+import { loadSampleDay, sampleDates } from "../../src/market/sample.ts";
 import { arbitraryBars, flatBar } from "../support/feature-bars.ts";
 import { randomModel } from "../support/models.ts";
 import { useTestAdapter } from "../support/vulkan.ts";
@@ -91,6 +93,21 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL features on ${adapter.name || a
       }),
       { numRuns: 60 },
     );
+  });
+
+  test("are the reference's for a recorded day of a hundred stocks", async () => {
+    const day = await loadSampleDay(sampleDates[0]!);
+    const recorded = Array.from(day.symbols.keys(), (symbol) => barsOfDay(day, symbol)).filter(
+      (bars) => bars.length > 0,
+    );
+    const days = recorded.slice(0, 100);
+    expect(days.length).toBe(100);
+    for (const [slot, bars] of days.entries()) {
+      pipeline.reset(slot);
+      for (const bar of bars) push(pipeline, slot, bar);
+    }
+    const windows = await windowsOf([...days.keys()]);
+    for (const [slot, bars] of days.entries()) expectRows(windows, slot, bars);
   });
 
   test("are the reference's after every single bar, with a run or without between", async () => {
@@ -236,6 +253,19 @@ describe.skipIf(adapter.skipReason !== "")(`WGSL features on ${adapter.name || a
     lost.close();
   });
 });
+
+function barsOfDay(day: Awaited<ReturnType<typeof loadSampleDay>>, symbol: number): FeatureBar[] {
+  const first = day.firstRow[symbol]!;
+  return Array.from({ length: day.rowCount[symbol]! }, (_, i) => {
+    const row = first + i;
+    const [openPx, highPx, lowPx, closePx] = [day.openPxTicks, day.highPxTicks, day.lowPxTicks, day.closePxTicks].map(
+      (column) => usdFromTicks(column[row]!),
+    ) as [number, number, number, number];
+    const volume = day.volume[row]!;
+    const turnoverUsd = ((highPx + lowPx + closePx) / 3) * volume;
+    return { openPx, highPx, lowPx, closePx, volume, turnoverUsd, startUs: day.startUs[row]!, dayNumber: 0 };
+  });
+}
 
 function makePipeline(options: Partial<WebGpuPipelineOptions> = {}): Promise<WebGpuPipeline> {
   return WebGpuPipeline.create({

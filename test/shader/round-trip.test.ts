@@ -90,6 +90,27 @@ describe.skipIf(adapter.skipReason !== "")(`round trips on ${adapter.name || ada
       expect(second).toEqual(expected);
     });
 
+    test("of one engine do not keep others from answering, at once or awaited", async () => {
+      const [slow, quick, other] = [
+        closed(await makeEngine("fp32", 100)),
+        closed(await makeEngine("int8", 1)),
+        closed(await makeEngine("fp32", 1)),
+      ];
+      const windows = randomWindows(model, 100, 8);
+      const [many, one, two] = [100, 1, 1].map((count) => new Float32Array(count * OUTPUT_STRIDE)) as [
+        Float32Array,
+        Float32Array,
+        Float32Array,
+      ];
+      const slowAnswer = slow.predictAsync(windows, offsetsOf(100), 100, many);
+      expect(quick.predict(windows, offsetsOf(1), 1, one)).toBe(ENGINE_OK);
+      const otherAnswer = other.predictAsync(windows, offsetsOf(1), 1, two);
+      expect(quick.predict(windows, offsetsOf(1), 1, one)).toBe(ENGINE_OK);
+      expect(await Promise.all([slowAnswer, otherAnswer])).toEqual([ENGINE_OK, ENGINE_OK]);
+      expect(two).toEqual(many.slice(0, OUTPUT_STRIDE));
+      expect(slow.predict(windows, offsetsOf(1), 1, one)).toBe(ENGINE_OK);
+    });
+
     test("fail when the answer does not come in time, and when the device is destroyed", async () => {
       const windows = randomWindows(model, 4, 3);
       const out = new Float32Array(4 * OUTPUT_STRIDE);
