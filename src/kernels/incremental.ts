@@ -1,7 +1,8 @@
 // Hot path: no allocation after start.
 // Incremental forward pass: of each stock the rows of the convolutions are kept, so that a new bar costs what a new bar changes.
 // The host gives each row once to push() when it is final, and asks with finish() for the prediction with a newest row that may
-// still change: finish() reads what is kept and changes nothing, so it is the same work for a tick inside the bar and for its end.
+// still change: finish() does not change what is kept, so it is the same work for a tick inside the bar and for its end. Only in
+// case the row turns out to be final and push() is next, it leaves what it computed of it.
 //
 // Streaming. A row meets each tap of a filter once, and the taps of one output meet their rows in order of time. So push() adds
 // the row to 3, 5 and 3 unfinished outputs (a sum per filter and output, `ACC`): the same additions in the same order as the full
@@ -67,10 +68,14 @@ export const SLOT_BYTES: usize = COUNT + 64;
 /** The slots lie after everything else; the host grows the memory for as many as it wants. */
 export const SLOTS: usize = (__heap_base + 63) & ~63;
 
-/** The newest row, standardised. */
+// What finish() was last asked about; not in the state, which it would make larger than the near caches hold for a hundred slots.
+/** (12) newest row, standardised. */
 const NEWEST: usize = memory.data(48, 16);
-/** (group, 3, 32) sums that the newest row completes or continues, oldest output first. */
+/** (group, 3, 32) sums that it completes or continues, oldest output first. */
 const RIGHT: usize = memory.data(1536, 16);
+/** State, and COUNT in it; none where the state is 0. */
+let finishedState: usize = 0;
+let finishedCount: i32 = 0;
 /** (128) see copyOutputs. */
 export const OUTPUTS: usize = memory.data(512, 16);
 
@@ -78,6 +83,7 @@ export const OUTPUTS: usize = memory.data(512, 16);
 export function rebuild(slot: i32): void {
   const state = SLOTS + <usize>slot * SLOT_BYTES;
   memory.fill(state, 0, SLOT_BYTES);
+  if (finishedState == state) finishedState = 0;
   for (let group: usize = 0; group < 4; group++) {
     for (let row: usize = 0; row < <usize>ACC_RING; row++) {
       memory.copy(state + ACC + (group * <usize>ACC_RING + row) * GROUP_BYTES, CONV_BIAS + group * GROUP_BYTES, GROUP_BYTES);
@@ -103,15 +109,18 @@ export function push(slot: i32): void {
   settle(state);
 }
 
-/** Prediction of a slot whose newest row is at INPUT, raw, into OUTPUT. The slot stays as it is. */
+/** Prediction of a slot whose newest row is at INPUT, raw, into OUTPUT. */
 export function finish(slot: i32): void {
   const state = SLOTS + <usize>slot * SLOT_BYTES;
+  const row = load<i32>(state + COUNT);
   standardise(INPUT, NEWEST, 1);
   if (load<i32>(state + NAN_ROWS) > 0 || hasNaN(NEWEST)) {
+    finishedState = 0;
     refuse();
     return;
   }
-  const row = load<i32>(state + COUNT);
+  finishedState = state;
+  finishedCount = row;
   // Tap by tap: the output that ends with the newest row, then those that go on.
   right(state, 0, row - 1, 2, 0);
   right(state, 0, row, 1, 1);
@@ -166,10 +175,11 @@ function append(state: usize, raw: usize): void {
   store<i32>(state + NAN_ROWS, hasNaN(at) ? BARS - 1 : max<i32>(nanRows - 1, 0));
   store<i32>(state + COUNT, row + 1);
 
-  stream(state, 0, row, 3, 1, 0);
-  stream(state, 1, row, 5, 2, 3);
-  stream(state, 2, row, 5, 2, 8);
-  stream(state, 3, row, 3, 4, 13);
+  const isFinished = finishedState == state && finishedCount == row && isSameRow(at, NEWEST);
+  stream(state, 0, row, 3, 1, 0, isFinished);
+  stream(state, 1, row, 5, 2, 3, isFinished);
+  stream(state, 2, row, 5, 2, 8, isFinished);
+  stream(state, 3, row, 3, 4, 13, isFinished);
   if (row >= 2) {
     const place = load<i32>(state + PLACE_K3D1);
     enter(state, 0, row - 1, place, INTERIOR_K3D1);
@@ -184,17 +194,21 @@ function append(state: usize, raw: usize): void {
   }
 }
 
-/** One row into the unfinished outputs of a group; `firstTap` is the group's in TAPS. */
+/** One row into the unfinished outputs of a group; `firstTap` is the group's in TAPS. From its middle tap on finish() may have done it. */
 // @ts-ignore: decorator
 @inline
-function stream(state: usize, group: usize, row: i32, taps: i32, dilation: i32, firstTap: usize): void {
+function stream(state: usize, group: usize, row: i32, taps: i32, dilation: i32, firstTap: usize, isFinished: bool): void {
   const reach = ((taps - 1) * dilation) / 2;
   const x = rowAddress(state, row);
   const bias = CONV_BIAS + group * GROUP_BYTES;
   accumulate32(x, FEATURES, TAPS + firstTap * TAP_BYTES, bias, accAddress(state, group, row + reach));
   for (let tap = 1; tap < taps; tap++) {
     const acc = accAddress(state, group, row + reach - tap * dilation);
-    accumulate32(x, FEATURES, TAPS + (firstTap + <usize>tap) * TAP_BYTES, acc, acc);
+    if (isFinished && tap >= taps / 2) {
+      copy32(RIGHT + (group * 3 + <usize>(taps - 1 - tap)) * GROUP_BYTES, acc);
+    } else {
+      accumulate32(x, FEATURES, TAPS + (firstTap + <usize>tap) * TAP_BYTES, acc, acc);
+    }
   }
 }
 
@@ -264,20 +278,49 @@ function settle(state: usize): void {
   base(state, 3, placeWide, 4, row - 1, row - 2, row - 3, 3);
 }
 
-/** Output `output` of the next window in a group, which lost its first taps to the padding. */
-// @ts-ignore: decorator
-@inline
+/** Output `output` of the next window in a group, which lost its first taps to the padding. As accumulate32, over several rows. */
 function edge(state: usize, group: usize, output: i32, taps: i32, dilation: i32, firstTap: usize): void {
   const firstRow = load<i32>(state + COUNT) - (BARS - 1);
   const to = state + EDGE + (group * 4 + <usize>output) * GROUP_BYTES;
+  const from = CONV_BIAS + group * GROUP_BYTES;
   const reach = ((taps - 1) * dilation) / 2;
-  let from = CONV_BIAS + group * GROUP_BYTES;
-  for (let tap = 0; tap < taps; tap++) {
-    const row = output - reach + tap * dilation;
-    if (row < 0) continue;
-    accumulate32(rowAddress(state, firstRow + row), FEATURES, TAPS + (firstTap + <usize>tap) * TAP_BYTES, from, to);
-    from = to;
+  const lost = (reach - output + dilation - 1) / dilation;
+  let row = firstRow + output - reach + lost * dilation;
+  let weights = TAPS + (firstTap + <usize>lost) * TAP_BYTES;
+  let s0 = v128.load(from);
+  let s1 = v128.load(from, 16);
+  let s2 = v128.load(from, 32);
+  let s3 = v128.load(from, 48);
+  let s4 = v128.load(from, 64);
+  let s5 = v128.load(from, 80);
+  let s6 = v128.load(from, 96);
+  let s7 = v128.load(from, 112);
+  for (let tap = lost; tap < taps; tap++) {
+    let at = rowAddress(state, row);
+    const end = at + ROW_BYTES;
+    do {
+      const x = v128.load32_splat(at);
+      s0 = f32x4.add(s0, f32x4.mul(x, v128.load(weights)));
+      s1 = f32x4.add(s1, f32x4.mul(x, v128.load(weights, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(x, v128.load(weights, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(x, v128.load(weights, 48)));
+      s4 = f32x4.add(s4, f32x4.mul(x, v128.load(weights, 64)));
+      s5 = f32x4.add(s5, f32x4.mul(x, v128.load(weights, 80)));
+      s6 = f32x4.add(s6, f32x4.mul(x, v128.load(weights, 96)));
+      s7 = f32x4.add(s7, f32x4.mul(x, v128.load(weights, 112)));
+      weights += 128;
+      at += 4;
+    } while (at < end);
+    row += dilation;
   }
+  v128.store(to, s0);
+  v128.store(to, s1, 16);
+  v128.store(to, s2, 32);
+  v128.store(to, s3, 48);
+  v128.store(to, s4, 64);
+  v128.store(to, s5, 80);
+  v128.store(to, s6, 96);
+  v128.store(to, s7, 112);
 }
 
 /** Pools of a group over interior, left edge and up to three unfinished outputs of the right edge. */
@@ -359,6 +402,29 @@ function hasNaN(row: usize): bool {
   const b = v128.load(row, 16);
   const c = v128.load(row, 32);
   return v128.any_true(v128.or(v128.or(f32x4.ne(a, a), f32x4.ne(b, b)), f32x4.ne(c, c)));
+}
+
+/** 32 floats; for so few memory.copy is slower. */
+// @ts-ignore: decorator
+@inline
+function copy32(from: usize, to: usize): void {
+  v128.store(to, v128.load(from));
+  v128.store(to, v128.load(from, 16), 16);
+  v128.store(to, v128.load(from, 32), 32);
+  v128.store(to, v128.load(from, 48), 48);
+  v128.store(to, v128.load(from, 64), 64);
+  v128.store(to, v128.load(from, 80), 80);
+  v128.store(to, v128.load(from, 96), 96);
+  v128.store(to, v128.load(from, 112), 112);
+}
+
+// @ts-ignore: decorator
+@inline
+function isSameRow(a: usize, b: usize): bool {
+  const first = v128.xor(v128.load(a), v128.load(b));
+  const second = v128.xor(v128.load(a, 16), v128.load(b, 16));
+  const third = v128.xor(v128.load(a, 32), v128.load(b, 32));
+  return !v128.any_true(v128.or(v128.or(first, second), third));
 }
 
 // @ts-ignore: decorator
