@@ -3,6 +3,7 @@
 // A development dependency: null where it is not installed, as in the executable.
 
 import type { ATR, BollingerBands, MACD, ROC, RSI, VWAP } from "trading-signals";
+import { isCompiled } from "../../src/core/worker.ts";
 
 /** Not a literal where it is imported, so that the executable does not take it in. */
 const PEER: string = "trading-signals";
@@ -17,6 +18,7 @@ export class IndicatorsPeer {
 
   /** One for each stock, null where the peer is not installed. */
   static async load(stocks: number): Promise<IndicatorsPeer[] | null> {
+    if (isCompiled()) return null;
     try {
       const library: typeof import("trading-signals") = await import(PEER);
       return Array.from({ length: stocks }, () => new IndicatorsPeer(library));

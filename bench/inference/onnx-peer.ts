@@ -3,6 +3,7 @@
 
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { monotonicNs } from "../../src/core/clock.ts";
+import { isCompiled } from "../../src/core/worker.ts";
 import {
   FEATURE_COUNT,
   OUTPUT_MOMENTUM,
@@ -33,6 +34,7 @@ export class OnnxPeer {
 
   /** Null where the peer is not installed. */
   static async load(model: Model): Promise<OnnxPeer | null> {
+    if (isCompiled()) return null;
     let runtime: typeof import("onnxruntime-node");
     try {
       runtime = await import(PEER);
