@@ -84,6 +84,9 @@ export function rebuild(slot: i32): void {
   const state = SLOTS + <usize>slot * SLOT_BYTES;
   memory.fill(state, 0, SLOT_BYTES);
   if (finishedState == state) finishedState = 0;
+  // Where a ring begins does not matter; slots that begin apart do not compute their suffix maxima all in the same bar.
+  store<i32>(state + PLACE_K3D1, slot % INTERIOR_K3D1);
+  store<i32>(state + PLACE_WIDE, slot % INTERIOR_WIDE);
   for (let group: usize = 0; group < 4; group++) {
     for (let row: usize = 0; row < <usize>ACC_RING; row++) {
       memory.copy(state + ACC + (group * <usize>ACC_RING + row) * GROUP_BYTES, CONV_BIAS + group * GROUP_BYTES, GROUP_BYTES);
