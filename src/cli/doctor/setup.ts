@@ -89,6 +89,18 @@ export async function checkData(config: Config): Promise<Finding[]> {
   }
 }
 
+/** What engine and pipeline hold on a GPU for the universe, made once at start; the table is in docs/shaders.md. */
+async function gpuMemory(config: Config): Promise<string> {
+  const { engineBufferTable, pipelineBufferTable } = await import("../../inference/webgpu/buffer-table.ts");
+  const { precision } = config.inference;
+  const { size } = config.universe;
+  const megabytes = (table: readonly { bytes: number }[]) =>
+    (table.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6).toFixed(2);
+  const engine = megabytes(engineBufferTable(size, precision));
+  const pipeline = megabytes(pipelineBufferTable(size, precision));
+  return `${size} stocks take ${engine} MB of a GPU's memory for the network, ${pipeline} MB with bars and features, ${precision}`;
+}
+
 /** GPU adapters. A failure only where the configuration asks for one. */
 export async function checkAdapters(config: Config): Promise<Finding[]> {
   const { ok, warn, fail } = findingsOf("adapters");
@@ -99,6 +111,7 @@ export async function checkAdapters(config: Config): Promise<Finding[]> {
   const findings = adapters.map(({ name, backend, driver, isSoftware }) =>
     ok(`${name} (${backend}${isSoftware ? ", software: used only when named" : ""}; ${driver})`),
   );
+  findings.push(ok(await gpuMemory(config)));
   if (problem !== "") return [...findings, bad(problem, engine === "webgpu" ? "" : "nothing: wasm needs no GPU")];
   const usable = adapters.filter(({ name, isSoftware }) =>
     wanted === "" ? !isSoftware : name.toLowerCase().includes(wanted.toLowerCase()),
