@@ -24,6 +24,7 @@ import { accumulate32, BARS, CONV_BIAS, FEATURES, FILTERS, INPUT, OUTPUT, POOLED
 
 /** Filters are worked on in four groups: k3 d1, k5 d2 (two), k3 d4. */
 const GROUP_BYTES: usize = 128;
+const PLACE_BYTES: usize = 512;
 /** Weights of a tap for a group: [feature][32 filters]. */
 const TAP_BYTES: usize = 1536;
 /** Widest reach of a filter to either side, rows. */
@@ -31,7 +32,6 @@ const REACH_MAX: i32 = 4;
 /** Interior outputs of a window whose newest row is not known: BARS - 1 - 2 * reach. */
 const INTERIOR_K3D1: i32 = 47;
 const INTERIOR_WIDE: i32 = 41;
-const INTERIOR_ROWS_MAX: i32 = 48;
 /** Rings of rows and of unfinished outputs, powers of two above 50 and above 2 * REACH_MAX + 1. */
 const ROW_RING: i32 = 64;
 const ACC_RING: i32 = 16;
@@ -46,9 +46,9 @@ export const SUM_SCALE: usize = memory.data(1024, 16);
 const ROWS: usize = 0;
 /** (group, output mod 16, 32) sums that wait for rows to come, before ReLU. */
 const ACC: usize = ROWS + 3072;
-/** (group, 48, 32) interior outputs, a ring of 47 or 41. */
+/** (48, group, 32) interior outputs, rings of 47 or 41; the groups of a place side by side, so that they share a page. */
 const VALUES: usize = ACC + 8192;
-/** (group, 48, 32) maximum from there to the end of the ring, of the round before. */
+/** (48, group, 32) maximum from there to the end of the ring, of the round before. */
 const SUFFIX: usize = VALUES + 24576;
 /** (128) maximum of the round so far. */
 const PREFIX: usize = SUFFIX + 24576;
@@ -156,7 +156,7 @@ export function copyOutputs(slot: i32, row: i32): void {
       from = state + EDGE + (group * 4 + <usize>row) * GROUP_BYTES;
     } else if (row < left + places) {
       const place = <usize>((firstPlace + row - left) % places);
-      from = state + VALUES + (group * <usize>INTERIOR_ROWS_MAX + place) * GROUP_BYTES;
+      from = state + VALUES + place * PLACE_BYTES + group * GROUP_BYTES;
     } else {
       const ago = BARS - 1 - row;
       const isRight = group == 0 || ago == 0 || ago == 4 || (ago == 2 && group != 3);
@@ -217,13 +217,13 @@ function stream(state: usize, group: usize, row: i32, taps: i32, dilation: i32, 
 
 /** Takes a complete output into the interior in place of the oldest. */
 function enter(state: usize, group: usize, output: i32, place: i32, places: i32): void {
-  const values = state + VALUES + group * (<usize>INTERIOR_ROWS_MAX * GROUP_BYTES);
+  const values = state + VALUES + group * GROUP_BYTES;
   const prefix = state + PREFIX + group * GROUP_BYTES;
   if (place == 0) {
-    suffixes(values, state + SUFFIX + group * (<usize>INTERIOR_ROWS_MAX * GROUP_BYTES), places);
+    suffixes(values, state + SUFFIX + group * GROUP_BYTES, places);
     memory.fill(prefix, 0, GROUP_BYTES);
   }
-  const into = values + <usize>place * GROUP_BYTES;
+  const into = values + <usize>place * PLACE_BYTES;
   const from = accAddress(state, group, output);
   const sums = state + SUM + group * GROUP_BYTES;
   const scales = SUM_SCALE + group * GROUP_BYTES;
@@ -250,11 +250,11 @@ function suffixes(values: usize, into: usize, places: i32): void {
   const offset = into - values;
   for (let part: usize = 0; part < GROUP_BYTES; part += 16) {
     let largest = f32x4.splat(0);
-    let at = values + <usize>(places - 1) * GROUP_BYTES + part;
+    let at = values + <usize>(places - 1) * PLACE_BYTES + part;
     while (at >= values) {
       largest = f32x4.pmax(largest, v128.load(at));
       v128.store(at + offset, largest);
-      at -= GROUP_BYTES;
+      at -= PLACE_BYTES;
     }
   }
 }
@@ -328,7 +328,7 @@ function edge(state: usize, group: usize, output: i32, taps: i32, dilation: i32,
 
 /** Pools of a group over interior, left edge and up to three unfinished outputs of the right edge. */
 function base(state: usize, group: usize, place: i32, edges: i32, a: i32, b: i32, c: i32, unfinished: i32): void {
-  const suffix = state + SUFFIX + (group * <usize>INTERIOR_ROWS_MAX + <usize>place) * GROUP_BYTES;
+  const suffix = state + SUFFIX + <usize>place * PLACE_BYTES + group * GROUP_BYTES;
   const edgeFrom = state + EDGE + group * (4 * GROUP_BYTES);
   const edgeEnd = edgeFrom + <usize>edges * GROUP_BYTES;
   const accA = accAddress(state, group, a);
