@@ -277,7 +277,11 @@ describe("requests that cannot be answered", () => {
     ["/v2/snapshot/locale/us/markets/stocks/tickers/NOPE", 404, { message: "Ticker not found." }],
     ["/nothing/here", 404, { status: "NOT_FOUND" }],
     [aggregates("0/minute/2019-12-18/2019-12-18"), 400, { error: "'multiplier' must be a whole number 1 to 50000" }],
-    [aggregates("1/decade/2019-12-18/2019-12-18"), 400, { error: "'timespan' must be one of second, minute, hour, day" }],
+    [
+      aggregates("1/decade/2019-12-18/2019-12-18"),
+      400,
+      { error: "'timespan' must be one of second, minute, hour, day" },
+    ],
     [aggregates("1/minute/2019-12-18/2019-12-17"), 400, { error: "from 2019-12-18 is after to 2019-12-17" }],
     [aggregates("1/minute/yesterday/2019-12-17"), 400, { status: "ERROR" }],
     [aggregates("1/minute/2019-02-30/2019-12-17"), 400, { status: "ERROR" }],
