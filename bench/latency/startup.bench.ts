@@ -1,7 +1,8 @@
 // Suite `startup`: from exec of the built executable to armed, in paper mode against `gyr sim` in a process of its own. Armed is
 // when gyr says so: model checked, warm-up loaded, feed and order stream authenticated and subscribed, first reconciliation
 // clean. Warm: the executable is in the page cache, as after any earlier run. Cold: a copy of it, of which nothing is; the
-// kernel is asked to forget the file before each start, so what is read from the disk is the executable, nothing else.
+// kernel is asked to forget the file before each start, so what is read from the disk is the executable, nothing else. The
+// engine is wasm by name; `autoReadyP50Ms` is the same start with the engines measured against each other.
 
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import type { SuiteSize } from "../size.ts";
 const ROOT = join(import.meta.dir, "..", "..");
 /** A start asks the broker some six times and it takes 200 requests a minute: all of these fit into one minute. */
 const FULL = { warmupRuns: 2, runs: 20, coldRuns: 5 };
+const AUTO = { warmupRuns: 1, runs: 10, coldRuns: 0 };
 const SMOKE = { warmupRuns: 0, runs: 1, coldRuns: 0 };
 const ARMED = "armed at ";
 const SYMBOLS = 100;
@@ -29,19 +31,36 @@ interface VenueAddresses {
 type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
 
 export async function run(size: SuiteSize = "full"): Promise<Record<string, number>> {
-  const { warmupRuns, runs, coldRuns } = size === "full" ? FULL : SMOKE;
   // From source where it is only tried: a build takes longer than the rest.
   const gyr = size === "full" ? [build()] : [process.execPath, join(ROOT, "src/main.ts")];
+  const { warmMs, coldMs } = await starts(gyr, "wasm", size === "full" ? FULL : SMOKE);
+  const figures: Record<string, number> = warmFigures(warmMs);
+  if (coldMs.length > 0) figures.coldReadyMs = median(coldMs);
+  if (size === "full") figures.autoReadyP50Ms = median((await starts(gyr, "auto", AUTO)).warmMs);
+  return figures;
+}
+
+interface StartCounts {
+  readonly warmupRuns: number;
+  readonly runs: number;
+  readonly coldRuns: number;
+}
+
+/** Starts against a venue of their own: its allowance of requests is a minute's. */
+async function starts(
+  gyr: readonly string[],
+  engine: "wasm" | "auto",
+  { warmupRuns, runs, coldRuns }: StartCounts,
+): Promise<{ warmMs: number[]; coldMs: number[] }> {
   const folder = mkdtempSync(join(tmpdir(), "gyr-bench-"));
   const venue = Bun.spawn([...gyr, "sim", "--json"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
   try {
     const addresses = JSON.parse(await firstLine(venue.stdout)) as VenueAddresses;
-    writeFileSync(join(folder, "gyr.toml"), configOf(addresses));
+    writeFileSync(join(folder, "gyr.toml"), configOf(addresses, engine));
     for (let i = 0; i < warmupRuns; i++) await readyMs(gyr, folder, addresses);
     const warmMs: number[] = [];
     for (let i = 0; i < runs; i++) warmMs.push(await readyMs(gyr, folder, addresses));
-    const coldMs = await coldStarts(gyr[0]!, coldRuns, folder, addresses);
-    return { ...warmFigures(warmMs), ...(coldMs.length > 0 ? { coldReadyMs: median(coldMs) } : {}) };
+    return { warmMs, coldMs: await coldStarts(gyr[0]!, coldRuns, folder, addresses) };
   } finally {
     venue.kill();
     await venue.exited;
@@ -56,8 +75,10 @@ function build(): string {
   return join(ROOT, "dist/gyr");
 }
 
-function configOf({ polygonRest, polygonWs, alpacaRest, alpacaWs }: VenueAddresses): string {
+function configOf({ polygonRest, polygonWs, alpacaRest, alpacaWs }: VenueAddresses, engine: "wasm" | "auto"): string {
   return `mode = "paper"
+[inference]
+engine = "${engine}"
 [feed]
 rest_url = "${polygonRest}"
 socket_url = "${polygonWs}"

@@ -9,6 +9,7 @@ import { usdFromTicks } from "../core/fixed-point.ts";
 import { UserError } from "../core/user-error.ts";
 import { type Schedule, scheduleOf } from "../engine/schedule.ts";
 import { PolygonRest } from "../feed/polygon/rest.ts";
+import { preloadSdk } from "../gateway/alpaca/sdk.ts";
 import type { EngineChoice } from "../inference/engine-choice.ts";
 import { loadModelByName } from "../inference/model-file.ts";
 import type { Journal } from "../ledger/journal.ts";
@@ -111,6 +112,7 @@ class Run {
     const rest = new PolygonRest({ url: market.urls.feedRest, apiKey: market.keys.polygonKey });
 
     this.#progress.step("choosing the universe");
+    preloadSdk();
     const choosing = modelLoading.then((model) => makeEngine(config, model, market.clock));
     choosing.catch(() => {});
     this.#choosing = choosing;

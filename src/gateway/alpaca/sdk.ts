@@ -16,6 +16,11 @@ const ASSETS_ONE_BY_ONE_MAX = 5;
 export type SdkTrading = typeof trading;
 export type SdkConfiguration = InstanceType<SdkTrading["Configuration"]>;
 
+/** Begins to load the SDK, so that its milliseconds pass while other answers are awaited. A failure shows where it is used. */
+export function preloadSdk(): void {
+  import("@alpacahq/alpaca-trade-api/rest").catch(() => {});
+}
+
 /** The trading part of the SDK, and its configuration for a host. */
 export async function loadSdk(
   url: URL,

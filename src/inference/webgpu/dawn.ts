@@ -4,7 +4,7 @@
 // none. The literal requires below are what makes `bun build --compile` embed the addon; the branches fold for each
 // target, so an executable holds one addon, its own.
 
-import { closeSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, readFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { memoryFile, preloadLibrary } from "./libc.ts";
 import { WebGpuError } from "./webgpu-error.ts";
@@ -106,7 +106,9 @@ function loadFromMemory(): Dawn {
 function requireVulkanLoader(): void {
   if (process.platform !== "linux" || isVulkanLoaderMapped) return;
   const folders = [dirname(process.execPath), ...VULKAN_FOLDERS];
-  const paths = [VULKAN_LOADER, ...folders.map((folder) => join(folder, VULKAN_LOADER))];
+  // Trying a library costs milliseconds, seeing that it is not there costs none.
+  const files = folders.map((folder) => join(folder, VULKAN_LOADER)).filter((path) => existsSync(path));
+  const paths = [VULKAN_LOADER, ...files];
   isVulkanLoaderMapped = paths.some((path) => preloadLibrary(path, "vkGetInstanceProcAddr"));
   if (isVulkanLoaderMapped) return;
   throw new WebGpuError(
