@@ -227,7 +227,7 @@ export class PolygonFeed implements Feed {
   #subscribe(): void {
     this.#phase = "subscribing";
     if (this.#sentCount >= this.#params.length) {
-      this.#becomeUp();
+      if (this.#unconfirmed.size === 0) this.#becomeUp();
       return;
     }
     const chunk = this.#params.slice(this.#sentCount, this.#sentCount + SUBSCRIBE_CHUNK);
@@ -242,7 +242,8 @@ export class PolygonFeed implements Feed {
     const match = /^subscribed to:\s*(.+)$/i.exec(message);
     if (match === null || this.#phase !== "subscribing") return;
     for (const param of match[1]!.split(",")) this.#unconfirmed.delete(param.trim());
-    if (this.#unconfirmed.size === 0) this.#subscribe();
+    // The next chunk is on its way while the rest of this one is confirmed.
+    if (this.#unconfirmed.size <= SUBSCRIBE_CHUNK / 2) this.#subscribe();
   }
 
   #becomeUp(): void {
