@@ -136,10 +136,10 @@ describe("formatSummary", () => {
   });
 
   test("shows paths inside the working folder relative to it, others whole", () => {
-    const report = emptyReport({ reportPath: "/srv/a/work/report.html", journalPath: "/var/journal.sqlite" });
+    const report = emptyReport({ reportPath: "/srv/a/runs/report.html", journalPath: "/var/journal.sqlite" });
     expect(lineOf(plain(report, "/srv/a/work"), "Report")).toBe("report.html");
     expect(lineOf(plain(report, "/srv/a/work"), "Journal")).toBe("/var/journal.sqlite");
-    expect(lineOf(plain(report, "/srv/a/wor"), "Report")).toBe("/srv/a/work/report.html");
+    expect(lineOf(plain(report, "/srv/a/run"), "Report")).toBe("/srv/a/runs/report.html");
   });
 
   test("text from outside cannot move the cursor or paint", () => {
