@@ -137,8 +137,8 @@ describe("formatSummary", () => {
 
   test("shows paths inside the working folder relative to it, others whole", () => {
     const report = emptyReport({ reportPath: "/srv/a/runs/report.html", journalPath: "/var/journal.sqlite" });
-    expect(lineOf(plain(report, "/srv/a/work"), "Report")).toBe("report.html");
-    expect(lineOf(plain(report, "/srv/a/work"), "Journal")).toBe("/var/journal.sqlite");
+    expect(lineOf(plain(report, "/srv/a/runs"), "Report")).toBe("report.html");
+    expect(lineOf(plain(report, "/srv/a/runs"), "Journal")).toBe("/var/journal.sqlite");
     expect(lineOf(plain(report, "/srv/a/run"), "Report")).toBe("/srv/a/runs/report.html");
   });
 
